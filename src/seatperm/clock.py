@@ -1,0 +1,68 @@
+"""The one seam for time: wall time for terms, elapsed time for leases."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from .errors import InvalidValue
+
+
+class Clock(Protocol):
+    """What tells the time; `seatperm.testing.ManualClock` is the other one."""
+
+    boot: str
+    """Names what `elapsed` counts from; another value means that every earlier count is void."""
+
+    def now(self) -> datetime:
+        """Return the wall time, timezone-aware."""
+        ...
+
+    def elapsed(self) -> float:
+        """Return seconds since the boot: never stepped, and counted through a suspend where the system can."""
+        ...
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def __init__(self) -> None:
+        self.boot = _boot_id()
+
+    def now(self) -> datetime:
+        """Return the wall time in UTC."""
+        return datetime.now(UTC)
+
+    if hasattr(time, "CLOCK_BOOTTIME"):
+
+        def elapsed(self) -> float:
+            """Return seconds since the machine started, suspends included."""
+            return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    else:
+
+        def elapsed(self) -> float:
+            """Return seconds since the machine started."""
+            return time.monotonic()
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        # Without a boot id, the minute of the boot names it; a wall clock stepped by a minute or more
+        # between two openings then voids the earlier leases.
+        return f"booted-{round((time.time() - time.monotonic()) / 60)}"
+
+
+def aware(what: str, value: datetime) -> datetime:
+    """Return `value` in UTC.
+
+    Raises:
+        InvalidValue: it is no datetime, or has no time zone.
+    """
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        raise InvalidValue(what, value, "a datetime with a time zone, such as datetime(2027, 1, 1, tzinfo=UTC)")
+    return value.astimezone(UTC)

@@ -1,0 +1,75 @@
+"""The license: what an organization has bought. Frozen records and pure arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Literal
+
+from attrs import field, frozen
+
+from .catalog import Catalog, Money
+
+
+@frozen
+class License:
+    """What an organization has bought.
+
+    Attributes:
+        package: the tier.
+        add_ons: add-ons held beside it.
+        session_limit: how many sessions may be live at one time, at least 1.
+        user_limit: how many counted users may be active; None for any number.
+        seat_per: what takes a seat: `session` (every connection) or `user` (all of one user's share one).
+        reserved: seats kept back for holders of a role, by role; the sum stays below the limit.
+        valid_from: the first moment of the license, None for always.
+        valid_until: the first moment after it, None for never ending.
+    """
+
+    package: str
+    add_ons: frozenset[str] = field(default=frozenset(), converter=frozenset)
+    session_limit: int = 1
+    user_limit: int | None = None
+    seat_per: Literal["session", "user"] = "session"
+    reserved: Mapping[str, int] = field(
+        factory=dict, converter=lambda value: MappingProxyType(dict(sorted(value.items())))
+    )
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+
+
+def problems(catalog: Catalog, license: License) -> Iterator[str]:
+    """Iterate over what is wrong with a license's terms, a sentence each; unknown names are looked up elsewhere."""
+    if not _is_count(license.session_limit):
+        yield f"session_limit is {license.session_limit!r}; expected a whole number of at least 1"
+    if license.user_limit is not None and not _is_count(license.user_limit):
+        yield f"user_limit is {license.user_limit!r}; expected None or a whole number of at least 1"
+    if license.seat_per not in ("session", "user"):
+        yield f"seat_per is {license.seat_per!r}; expected 'session' or 'user'"
+    wrong = {role: count for role, count in license.reserved.items() if not _is_count(count)}
+    for role, count in wrong.items():
+        yield f"reserved for {role!r} is {count!r}; expected a whole number of at least 1"
+    if not wrong and _is_count(license.session_limit) and sum(license.reserved.values()) >= license.session_limit:
+        yield (
+            f"reserved seats are {sum(license.reserved.values())} in all; "
+            f"expected fewer than the session limit of {license.session_limit}"
+        )
+    if license.valid_from and license.valid_until and license.valid_from >= license.valid_until:
+        yield f"valid_until {license.valid_until.isoformat()} is not after valid_from"
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def monthly_charge(catalog: Catalog, license: License) -> Money | None:
+    """Return package price × session limit, add-ons included; None where none of them has a price."""
+    prices = [catalog.packages[name].price_per_session for name in (license.package, *sorted(license.add_ons))]
+    priced = [price for price in prices if price is not None]
+    if not priced:
+        return None
+    total = priced[0]
+    for price in priced[1:]:
+        total += price
+    return total * license.session_limit

@@ -1,0 +1,238 @@
+"""The two store protocols, as rules, and the URLs that pick a store.
+
+Every call may raise `StoreUnavailable` (it did not answer, or could not write: nothing was changed),
+`StoreDamaged` or `StoreVersion`. Every store is safe to share between threads. Records go in and come out
+as they are: whole, equal, times in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from attrs import frozen
+
+from ..audit import Event, Head
+from ..clock import Clock
+from ..directory import Organization, User
+from ..errors import InvalidValue
+from ..sessions import Full, Seat, SeatRequest
+
+
+@frozen
+class Changes:
+    """What has changed in an organization since a revision.
+
+    Attributes:
+        revision: the present one.
+        users: the ids of users added, changed, renamed or dismissed since.
+        organization: whether the organization's own record (license, global permissions) changed.
+    """
+
+    revision: int
+    users: frozenset[str]
+    organization: bool
+
+
+class DirectoryReader(Protocol):
+    """What may be read, outside a change (each call by itself) or inside one (all of one moment)."""
+
+    def organization(self, organization: str) -> Organization:
+        """Return the organization's record, or raise `UnknownOrganization`."""
+        ...
+
+    def user(self, organization: str, id: str) -> User | None:
+        """Return a user by id, dismissed ones too; None where there is none."""
+        ...
+
+    def users(
+        self, organization: str, *, email_key: str | None = None, roles: Collection[str] | None = None
+    ) -> Iterator[User]:
+        """Iterate over users in the order of their ids (by code point), dismissed ones too, never all in memory.
+
+        With `email_key` those of that address, with `roles` those who hold at least one of them (ended or not).
+        """
+        ...
+
+
+class DirectoryChange(DirectoryReader, Protocol):
+    """One transaction. All of it is kept, or, after any exception, nothing."""
+
+    def revision(self, organization: str) -> int:
+        """Return the revision that this change will make: the present one and one more, however often it is asked."""
+        ...
+
+    def head(self, organization: str) -> Head:
+        """Return where the organization's trail ends, this change's events included."""
+        ...
+
+    def people(self, email_key: str) -> Iterator[tuple[str, User]]:
+        """Iterate over all users of that address in every organization of the store, as (organization, user)."""
+        ...
+
+    def person(self, person: str) -> Iterator[tuple[str, User]]:
+        """Iterate over all users with that `id` or `person` in every organization of the store."""
+        ...
+
+    def invited(self, token_hash: str) -> tuple[str, User] | None:
+        """Return whose pending invitation has this token, as (organization, user)."""
+        ...
+
+    def count_active(self, organization: str, types: Collection[str]) -> int:
+        """Return how many users of these types are active and neither locked nor dismissed."""
+        ...
+
+    def put_organization(self, record: Organization) -> None:
+        """Write the organization's record, new or not; its `revision` is the store's to set."""
+        ...
+
+    def put_user(self, organization: str, user: User, *, email_key: str | None) -> None:
+        """Write a user, new or not; `email_key` None gives the address free."""
+        ...
+
+    def rename(self, organization: str, id: str, user: User, *, email_key: str | None) -> None:
+        """Write `user` in place of the user that had `id`, whose row is gone: an accepted invitation's shared id."""
+        ...
+
+    def append(self, organization: str, event: Event) -> None:
+        """Add an event at the end of the trail; no event is ever rewritten or removed by anything else."""
+        ...
+
+
+class DirectoryStore(DirectoryReader, Protocol):
+    """Keeps organizations, users and trails.
+
+    Rules:
+        1. `change` is a serializable transaction: what it reads stays as it is until it ends, and no other
+           change of the same store runs in between.
+        2. A change that wrote anything raises the revision of each organization it wrote to by one, however
+           much it wrote; one that wrote nothing, or failed, raises none.
+        3. What a finished change wrote is seen by every later call of every process, and survives a crash.
+        4. `changes(organization, since)` names every user written after the revision `since`.
+        5. Two users of one organization never have the same id or `email_key`.
+    """
+
+    url: str
+    """Names the store in messages; without secrets."""
+
+    def organizations(self) -> Iterator[str]:
+        """Iterate over the ids of all organizations, in the order of their making."""
+        ...
+
+    def revision(self, organization: str) -> int:
+        """Return the present revision, or raise `UnknownOrganization`. The cheapest call of all."""
+        ...
+
+    def changes(self, organization: str, since: int) -> Changes:
+        """Return what has changed after the revision `since`."""
+        ...
+
+    def events(self, organization: str, *, after: int = 0) -> Iterator[Event]:
+        """Iterate over the trail in order, from the event with the number `after` + 1 on."""
+        ...
+
+    def head(self, organization: str) -> Head:
+        """Return where the trail ends."""
+        ...
+
+    def change(self) -> AbstractContextManager[DirectoryChange]:
+        """Begin a transaction; it is kept at the end of the `with` block, or, after an exception, undone."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the store holds open; later calls raise `StoreUnavailable`."""
+        ...
+
+
+class SessionStore(Protocol):
+    """Keeps seats.
+
+    Rules:
+        1. G1: the leases granted and not run out are never more than the limit they were asked with, by the
+           store's own clock, whatever clients, crashes, retries and clock changes do. `acquire` decides and
+           takes in one step.
+        2. G2: a lease ends by the store's clock no earlier than `lease` seconds after the call that granted
+           or renewed it began.
+        3. G3: `renew` and `release` with a token that is not the session's present one change nothing.
+        4. A session is keyed by (user, client): an `acquire` with a live key keeps the session's id and seat,
+           takes the new token (the old one is dead) and renews the lease, whatever the limit. A `client` of
+           None has no key.
+        5. Seats: with `per_user` a user with a live session takes no further seat; `in_use` counts users then.
+           Who gets one is `seatperm.sessions.admits`, over live seats and live waiters in front.
+        6. A refused request with a `ticket` keeps its place, by first asking, for `patience` seconds from the
+           last asking; a granted one gives it up. Nobody without a ticket passes a waiter who would be admitted.
+        7. A lowered limit ends nothing.
+    """
+
+    url: str
+    """Names the store in messages; without secrets."""
+
+    def acquire(self, request: SeatRequest) -> Seat | Full:
+        """Take a seat, or say that there is none."""
+        ...
+
+    def leave(self, organization: str, ticket: str) -> None:
+        """Give up a place in the queue."""
+        ...
+
+    def find(self, organization: str, token_hash: str) -> Seat | None:
+        """Return the live session with this token; None once it is over. Writes nothing."""
+        ...
+
+    def renew(self, organization: str, token_hash: str, lease: float) -> Seat | None:
+        """Let the live session's lease run for `lease` seconds from now; None once it is over."""
+        ...
+
+    def release(self, organization: str, session_id: str, token_hash: str | None) -> bool:
+        """End a live session, if the token is its own, or None is given; tell whether it did."""
+        ...
+
+    def live(self, organization: str) -> Iterator[Seat]:
+        """Iterate over the live sessions, first started first."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the store holds open; later calls raise `StoreUnavailable`."""
+        ...
+
+
+def open_directory(url: str, clock: Clock) -> DirectoryStore:
+    """Return the directory store that a URL names: `memory://` or `sqlite:///path`.
+
+    Raises:
+        InvalidValue: the URL names no store that keeps a directory.
+        StoreUnavailable, StoreDamaged, StoreVersion: it can't be opened.
+    """
+    if url == "memory://":
+        from .memory import MemoryDirectory
+
+        return MemoryDirectory()
+    if url.startswith("sqlite:///"):
+        from .sqlite import SQLiteDirectory
+
+        return SQLiteDirectory(url.removeprefix("sqlite:///"))
+    raise InvalidValue("store", _without_secrets(url), "'memory://' or 'sqlite:///path/to/file.db'")
+
+
+def open_sessions(url: str, clock: Clock) -> SessionStore:
+    """Return the session store that a URL names: `memory://` or `sqlite:///path`.
+
+    Raises:
+        InvalidValue: the URL names no store that keeps sessions.
+        StoreUnavailable, StoreDamaged, StoreVersion: it can't be opened.
+    """
+    if url == "memory://":
+        from .memory import MemorySessions
+
+        return MemorySessions(clock)
+    if url.startswith("sqlite:///"):
+        from .sqlite_sessions import SQLiteSessions
+
+        return SQLiteSessions(url.removeprefix("sqlite:///"), clock)
+    raise InvalidValue("session_store", _without_secrets(url), "'memory://' or 'sqlite:///path/to/file.db'")
+
+
+def _without_secrets(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
