@@ -20,6 +20,10 @@ START = "0" * 64
 """What the first event is chained to."""
 
 
+def _frozen_details(value: Mapping[str, object] | None) -> Mapping[str, object] | None:
+    return None if value is None else MappingProxyType(dict(value))
+
+
 @frozen
 class Event:
     """One entry of the audit trail.
@@ -43,9 +47,7 @@ class Event:
     kind: str
     user: str | None
     revision: int
-    details: Mapping[str, object] | None = field(
-        converter=lambda value: None if value is None else MappingProxyType(dict(value))
-    )
+    details: Mapping[str, object] | None = field(converter=_frozen_details)
     salt: str = field(repr=False)
     seal: str = field(repr=False)
     hash: str = field(repr=False)

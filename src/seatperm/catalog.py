@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, TypeVar
+from typing import Literal
 
 from attrs import field, frozen
 
@@ -22,15 +22,34 @@ from .errors import (
     did_you_mean,
 )
 
-T = TypeVar("T")
-
 OWN = "own"
 ALL = "all"
 ORGANIZATION = "organization"
 USERS = "organization.users"
 
 
-def _frozen_map(value: Mapping[str, T]) -> Mapping[str, T]:
+# One converter a type: a type checker can't follow a generic one through a field.
+def _names(value: Iterable[str]) -> tuple[str, ...]:
+    return tuple(value)
+
+
+def _caps(value: Mapping[str, str]) -> Mapping[str, str]:
+    return MappingProxyType(dict(value))
+
+
+def _actions(value: Mapping[str, Action]) -> Mapping[str, Action]:
+    return MappingProxyType(dict(value))
+
+
+def _entries(value: Mapping[str, Entry]) -> Mapping[str, Entry]:
+    return MappingProxyType(dict(value))
+
+
+def _packages(value: Mapping[str, Package]) -> Mapping[str, Package]:
+    return MappingProxyType(dict(value))
+
+
+def _role_map(value: Mapping[str, Role]) -> Mapping[str, Role]:
     return MappingProxyType(dict(value))
 
 
@@ -109,8 +128,8 @@ class Action:
 
     level: str
     record: bool = True
-    requires: tuple[str, ...] = field(default=(), converter=tuple)
-    implies: tuple[str, ...] = field(default=(), converter=tuple)
+    requires: tuple[str, ...] = field(default=(), converter=_names)
+    implies: tuple[str, ...] = field(default=(), converter=_names)
 
 
 @frozen
@@ -122,8 +141,8 @@ class Ladder:
         actions: what each action needs, by its name.
     """
 
-    levels: tuple[str, ...] = field(converter=tuple)
-    actions: Mapping[str, Action] = field(factory=dict, converter=_frozen_map)
+    levels: tuple[str, ...] = field(converter=_names)
+    actions: Mapping[str, Action] = field(factory=dict, converter=_actions)
 
     @property
     def lowest(self) -> str:
@@ -146,7 +165,7 @@ class Grant:
     """
 
     level: str | None = None
-    actions: tuple[str, ...] = field(default=(), converter=tuple)
+    actions: tuple[str, ...] = field(default=(), converter=_names)
     scope: str = ALL
 
     @classmethod
@@ -192,7 +211,7 @@ class Resource:
     description: str = ""
     package: str | None = None
     ladder: str | None = None
-    actions: Mapping[str, Action] = field(factory=dict, converter=_frozen_map)
+    actions: Mapping[str, Action] = field(factory=dict, converter=_actions)
 
 
 @frozen
@@ -215,8 +234,8 @@ class Role:
     kind: Literal["licensee", "system"] = "licensee"
     package: str | None = None
     everything: bool = False
-    includes: tuple[str, ...] = field(default=(), converter=tuple)
-    grants: Mapping[str, Entry] = field(factory=dict, converter=_frozen_map)
+    includes: tuple[str, ...] = field(default=(), converter=_names)
+    grants: Mapping[str, Entry] = field(factory=dict, converter=_entries)
 
 
 @frozen
@@ -235,8 +254,8 @@ class Package:
     title: str = ""
     description: str = ""
     price_per_session: Money | None = None
-    includes: tuple[str, ...] = field(default=(), converter=tuple)
-    caps: Mapping[str, str] = field(factory=dict, converter=_frozen_map)
+    includes: tuple[str, ...] = field(default=(), converter=_names)
+    caps: Mapping[str, str] = field(factory=dict, converter=_caps)
     add_on: bool = False
 
 
@@ -300,13 +319,13 @@ class Parts:
     """
 
     name: str = ""
-    scopes: tuple[str, ...] = field(default=(OWN, ALL), converter=tuple)
+    scopes: tuple[str, ...] = field(default=(OWN, ALL), converter=_names)
     ladders: Mapping[str, Ladder] = field(factory=dict, converter=_with_built_in_ladder)
-    packages: Mapping[str, Package] = field(factory=dict, converter=_frozen_map)
+    packages: Mapping[str, Package] = field(factory=dict, converter=_packages)
     resources: Mapping[str, Resource] = field(factory=dict, converter=_with_built_in_resources)
-    roles: Mapping[str, Role] = field(factory=dict, converter=_frozen_map)
+    roles: Mapping[str, Role] = field(factory=dict, converter=_role_map)
     user_types: Mapping[str, UserType] = field(factory=dict, converter=_with_app_type)
-    global_permissions: Mapping[str, Entry] = field(factory=dict, converter=_frozen_map)
+    global_permissions: Mapping[str, Entry] = field(factory=dict, converter=_entries)
 
     def parent(self, resource: str) -> str | None:
         """Return the path above `resource`, None for a top one."""

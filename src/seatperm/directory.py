@@ -17,8 +17,20 @@ from .license import License
 T = TypeVar("T")
 
 
-def _sorted_map(value: Mapping[str, T]) -> Mapping[str, T]:
+def _sorted(value: Mapping[str, T]) -> Mapping[str, T]:
     return MappingProxyType(dict(sorted(value.items())))
+
+
+def _roles(value: Mapping[str, datetime | None]) -> Mapping[str, datetime | None]:
+    return _sorted(value)
+
+
+def _entries(value: Mapping[str, Entry]) -> Mapping[str, Entry]:
+    return _sorted(value)
+
+
+def _overrides(value: Mapping[str, Override]) -> Mapping[str, Override]:
+    return _sorted(value)
 
 
 @frozen
@@ -74,9 +86,9 @@ class User:
     type: str = "app"
     state: Literal["invited", "active"] = "active"
     locked: bool = False
-    roles: Mapping[str, datetime | None] = field(factory=dict, converter=_sorted_map)
-    base: Mapping[str, Entry] = field(factory=dict, converter=_sorted_map)
-    overrides: Mapping[str, Override] = field(factory=dict, converter=_sorted_map)
+    roles: Mapping[str, datetime | None] = field(factory=dict, converter=_roles)
+    base: Mapping[str, Entry] = field(factory=dict, converter=_entries)
+    overrides: Mapping[str, Override] = field(factory=dict, converter=_overrides)
     staff: str | None = None
     invitation: PendingInvitation | None = field(default=None, repr=False)
     dismissed: bool = field(default=False, repr=False)
@@ -101,7 +113,7 @@ class Organization:
 
     id: str
     license: License
-    global_permissions: Mapping[str, Entry] = field(factory=dict, converter=_sorted_map)
+    global_permissions: Mapping[str, Entry] = field(factory=dict, converter=_entries)
     revision: int = 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from .decision import Decision
@@ -230,9 +230,9 @@ class UserExists(SeatpermError):
 
 
 class InvitationRefused(SeatpermError):
-    """An invitation can't be accepted or issued. `reason` says why: "unknown", "used" or "ended"."""
+    """An invitation can't be accepted or issued. `reason` says why: "unknown" (used, too) or "ended"."""
 
-    _words = {
+    _words: ClassVar = {
         "unknown": "the invitation is not known here; ask for a new one",
         "ended": "the invitation has ended; ask for a new one",
     }
@@ -343,7 +343,7 @@ class SignInRefused(SeatpermError):
         reason: "not_active", "locked" or "license_not_valid".
     """
 
-    _words = {
+    _words: ClassVar = {
         "not_active": "the invitation has not been accepted yet",
         "locked": "the user is locked",
         "license_not_valid": "the license is not valid now",
@@ -362,7 +362,7 @@ class SessionEnded(SeatpermError):
             sign-in of the same client), "locked", "not_active", "unknown_user" or "license_not_valid".
     """
 
-    _words = {
+    _words: ClassVar = {
         "expired": "its lease ran out",
         "ended": "it was ended, or its client has signed in again",
         "locked": "its user is locked",

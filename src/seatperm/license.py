@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
@@ -10,6 +10,14 @@ from typing import Literal
 from attrs import field, frozen
 
 from .catalog import Catalog, Money
+
+
+def _names(value: Iterable[str]) -> frozenset[str]:
+    return frozenset(value)
+
+
+def _counts(value: Mapping[str, int]) -> Mapping[str, int]:
+    return MappingProxyType(dict(sorted(value.items())))
 
 
 @frozen
@@ -28,18 +36,16 @@ class License:
     """
 
     package: str
-    add_ons: frozenset[str] = field(default=frozenset(), converter=frozenset)
+    add_ons: frozenset[str] = field(default=(), converter=_names)
     session_limit: int = 1
     user_limit: int | None = None
     seat_per: Literal["session", "user"] = "session"
-    reserved: Mapping[str, int] = field(
-        factory=dict, converter=lambda value: MappingProxyType(dict(sorted(value.items())))
-    )
+    reserved: Mapping[str, int] = field(factory=dict, converter=_counts)
     valid_from: datetime | None = None
     valid_until: datetime | None = None
 
 
-def problems(catalog: Catalog, license: License) -> Iterator[str]:
+def problems(license: License) -> Iterator[str]:
     """Iterate over what is wrong with a license's terms, a sentence each; unknown names are looked up elsewhere."""
     if not _is_count(license.session_limit):
         yield f"session_limit is {license.session_limit!r}; expected a whole number of at least 1"

@@ -13,42 +13,62 @@ class PersonalSetting(Protocol):
     """What the rules look at in an override."""
 
     @property
-    def entry(self) -> Entry: ...
+    def entry(self) -> Entry:
+        """Its grants."""
+        ...
 
     @property
-    def until(self) -> datetime | None: ...
+    def until(self) -> datetime | None:
+        """When it ends, None for never."""
+        ...
 
 
 class Holder(Protocol):
     """What the rules look at in a user."""
 
     @property
-    def active(self) -> bool: ...
+    def active(self) -> bool:
+        """Whether the user is active and not locked here."""
+        ...
 
     @property
-    def roles(self) -> Mapping[str, datetime | None]: ...
+    def roles(self) -> Mapping[str, datetime | None]:
+        """The roles held, each with its end or None."""
+        ...
 
     @property
-    def base(self) -> Mapping[str, Entry]: ...
+    def base(self) -> Mapping[str, Entry]:
+        """The base, an entry for each resource."""
+        ...
 
     @property
-    def overrides(self) -> Mapping[str, PersonalSetting]: ...
+    def overrides(self) -> Mapping[str, PersonalSetting]:
+        """The personal settings, by resource."""
+        ...
 
 
 class Terms(Protocol):
     """What the rules look at in a license."""
 
     @property
-    def package(self) -> str: ...
+    def package(self) -> str:
+        """The tier."""
+        ...
 
     @property
-    def add_ons(self) -> Collection[str]: ...
+    def add_ons(self) -> Collection[str]:
+        """The add-ons held."""
+        ...
 
     @property
-    def valid_from(self) -> datetime | None: ...
+    def valid_from(self) -> datetime | None:
+        """The first moment."""
+        ...
 
     @property
-    def valid_until(self) -> datetime | None: ...
+    def valid_until(self) -> datetime | None:
+        """The first moment after it."""
+        ...
 
 
 def is_valid(license: Terms, now: datetime) -> bool:
@@ -57,8 +77,6 @@ def is_valid(license: Terms, now: datetime) -> bool:
     return started and (license.valid_until is None or now < license.valid_until)
 
 
-def actions(
-    catalog: Catalog, license: Terms, user: Holder, now: datetime, resource: str, scope: str
-) -> frozenset[str]:
+def actions(catalog: Catalog, license: Terms, user: Holder, now: datetime, resource: str, scope: str) -> frozenset[str]:
     """Return the actions that the user is allowed on records of the resource that are reached at the scope."""
     raise NotImplementedError

@@ -24,6 +24,14 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def _counts(value: Mapping[str, int]) -> Mapping[str, int]:
+    return MappingProxyType(dict(value))
+
+
+def _names(value: Iterable[str]) -> frozenset[str]:
+    return frozenset(value)
+
+
 @frozen
 class SeatRequest:
     """What a session store is asked for at sign-in.
@@ -51,8 +59,8 @@ class SeatRequest:
     lease: float
     limit: int
     per_user: bool = False
-    reserved: Mapping[str, int] = field(factory=dict, converter=lambda value: MappingProxyType(dict(value)))
-    holds: frozenset[str] = field(default=frozenset(), converter=frozenset)
+    reserved: Mapping[str, int] = field(factory=dict, converter=_counts)
+    holds: frozenset[str] = field(default=(), converter=_names)
     ticket: str | None = None
     patience: float = 10.0
 

@@ -197,7 +197,7 @@ class SessionStore(Protocol):
         ...
 
 
-def open_directory(url: str, clock: Clock) -> DirectoryStore:
+def open_directory(url: str) -> DirectoryStore:
     """Return the directory store that a URL names: `memory://` or `sqlite:///path`.
 
     Raises:
