@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -30,22 +32,14 @@ class SystemClock:
 
     def __init__(self) -> None:
         self.boot = _boot_id()
+        boot_clock = getattr(time, "CLOCK_BOOTTIME", None)  # it counts through a suspend; Linux has it
+        self.elapsed: Callable[[], float] = (
+            time.monotonic if boot_clock is None else partial(time.clock_gettime, boot_clock)
+        )
 
     def now(self) -> datetime:
         """Return the wall time in UTC."""
         return datetime.now(UTC)
-
-    if hasattr(time, "CLOCK_BOOTTIME"):
-
-        def elapsed(self) -> float:
-            """Return seconds since the machine started, suspends included."""
-            return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-    else:
-
-        def elapsed(self) -> float:
-            """Return seconds since the machine started."""
-            return time.monotonic()
 
 
 def _boot_id() -> str:

@@ -108,12 +108,14 @@ class Organization:
         id: the host's own string.
         license: what it has bought.
         global_permissions: what each new user starts from.
+        catalog: the digest of the catalog that its names were last checked against.
         revision: how many changes have been made to it; the store counts.
     """
 
     id: str
     license: License
     global_permissions: Mapping[str, Entry] = field(factory=dict, converter=_entries)
+    catalog: str = ""
     revision: int = 0
 
 
