@@ -1,0 +1,315 @@
+"""One SQLite file: its schema, its connections, its transactions, its errors."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock, get_ident
+from typing import TYPE_CHECKING, Literal
+
+from attrs import Factory, define, field, frozen
+
+from ..errors import InvalidValue, SeatpermError, StoreDamaged, StoreUnavailable, StoreVersion
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+APPLICATION_ID = 0x53454154
+"""What `PRAGMA application_id` says of a store file: "SEAT"."""
+
+LONGEST_PAUSE = 400_000
+"""Nanoseconds between two tries for the write lock, at most: short, so that nobody is passed over for long."""
+
+Value = str | int | float | bytes | None
+Row = tuple[Value, ...]
+
+
+@frozen
+class Schema:
+    """A set of tables, as the steps that make it; a file may hold several sets.
+
+    Attributes:
+        name: names the set in the file, such as "seatperm.directory".
+        steps: each one brings the set on by one version; by name, oldest first. A step that was released
+            stays as it is.
+    """
+
+    name: str
+    steps: Mapping[str, Callable[[Database], None]]
+
+
+@define
+class _Process:
+    """What one process has open; a child made by `fork()` has its own and leaves its parent's alone."""
+
+    idle: deque[sqlite3.Connection] = Factory(deque)
+    writer: sqlite3.Connection | None = None
+    writing: Lock = Factory(Lock)
+    writing_thread: int | None = None
+
+
+@define(eq=False)
+class SQLiteFile:
+    """A store file that any number of threads and processes use at the same time.
+
+    A connection serves one thread at a time. Reads wait for nobody (WAL); writers come one at a time, in the
+    process and then in the file.
+
+    Args:
+        path: of the file, made if missing; its folder must exist.
+        schema: the tables that it shall have.
+        synchronous: "full": what was written survives a power cut. "normal": it survives a crash of the
+            process; after a power cut the last changes may be missing, and the file is whole.
+        timeout: seconds to wait for another writer.
+
+    Raises:
+        InvalidValue: the path names no file.
+        StoreUnavailable: the file can't be opened.
+        StoreDamaged: it is not seatperm's.
+        StoreVersion: it was written by a newer seatperm.
+    """
+
+    path: str | os.PathLike[str]
+    schema: Schema
+    synchronous: Literal["full", "normal"] = field(default="full", kw_only=True)
+    timeout: float = field(default=30.0, kw_only=True)
+    url: str = field(init=False)
+    _file: Path = field(init=False, repr=False)
+    _processes: dict[int, _Process] = field(init=False, factory=dict, repr=False)
+    _closed: bool = field(init=False, default=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        name = os.fspath(self.path)
+        if name in ("", ":memory:") or "\0" in name:
+            raise InvalidValue("store", f"sqlite:///{name}", "a file's path; a store in memory is 'memory://'")
+        self.url = f"sqlite:///{name}"
+        self._file = Path(name).absolute()
+        with self._translating():
+            connection = self._connect("rwc", self.timeout)
+            try:
+                if self._pending(connection):
+                    self._bring_up_to_date(connection)
+            finally:
+                connection.close()
+
+    def row(self, sql: str, values: tuple[Value, ...] = ()) -> Row | None:
+        """Return the first row of one SELECT, None where there is none."""
+        process = self._process()
+        connection = self._reader(process)
+        try:
+            row: Row | None = connection.execute(sql, values).fetchone()
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+        finally:
+            self._give_back(process, connection)
+        return row
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection for reading, of one moment however many statements are read."""
+        process = self._process()
+        connection = self._reader(process)
+        try:
+            with self._translating():
+                connection.execute("BEGIN")
+                try:
+                    yield connection
+                finally:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+        finally:
+            self._give_back(process, connection)
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection for one transaction: kept at the end of the block, undone after any exception.
+
+        Nobody else writes from the first statement on.
+
+        Raises:
+            StoreUnavailable: others are writing for longer than the timeout, or nothing can be written.
+        """
+        process = self._process()
+        if process.writing_thread == get_ident():
+            raise StoreUnavailable(self.url, "this thread is in the middle of a change; end that one first")
+        end = time.monotonic() + self.timeout
+        if not process.writing.acquire(timeout=self.timeout):
+            raise StoreUnavailable(self.url, self._locked())
+        try:
+            process.writing_thread = get_ident()
+            with self._translating():
+                if process.writer is None:
+                    process.writer = self._connect("rw", 0)
+                try:
+                    self._insist(process.writer, "BEGIN IMMEDIATE", end)
+                    yield process.writer
+                    self._insist(process.writer, "COMMIT", time.monotonic() + self.timeout)
+                except BaseException:
+                    self._undo(process)
+                    raise
+        finally:
+            if self._closed:
+                self._drop_writer(process)
+            process.writing_thread = None
+            process.writing.release()
+
+    def close(self) -> None:
+        """Close every connection of this process; one that is in use is closed when it is done."""
+        self._closed = True
+        process = self._processes.get(os.getpid())
+        if process is None:
+            return
+        while process.idle:
+            process.idle.pop().close()
+        if process.writing.acquire(blocking=False):
+            self._drop_writer(process)
+            process.writing.release()
+
+    def _process(self) -> _Process:
+        if self._closed:
+            raise StoreUnavailable(self.url, "it has been closed; open it again")
+        pid = os.getpid()
+        return self._processes.get(pid) or self._processes.setdefault(pid, _Process())
+
+    def _reader(self, process: _Process) -> sqlite3.Connection:
+        try:
+            return process.idle.pop()
+        except IndexError:
+            with self._translating():
+                return self._connect("rw", self.timeout)
+
+    def _give_back(self, process: _Process, connection: sqlite3.Connection) -> None:
+        process.idle.append(connection)
+        if self._closed:
+            self.close()
+
+    def _connect(self, mode: Literal["rw", "rwc"], timeout: float) -> sqlite3.Connection:
+        # Only the first opening may make the file: one that was removed since must not come back empty.
+        connection = sqlite3.connect(
+            f"{self._file.as_uri()}?mode={mode}",
+            uri=True,
+            timeout=timeout,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute(f"PRAGMA synchronous={self.synchronous}")
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    def _insist(self, connection: sqlite3.Connection, sql: str, end: float) -> None:
+        # SQLite's own busy handler lets late comers pass early ones: one process was seen to wait for seconds.
+        while True:
+            try:
+                connection.execute(sql)
+            except sqlite3.OperationalError as error:
+                if _primary(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
+                    raise
+                time.sleep(time.monotonic_ns() % LONGEST_PAUSE / 1e9)
+            else:
+                return
+
+    def _undo(self, process: _Process) -> None:
+        writer = process.writer
+        if writer is not None and writer.in_transaction:
+            try:
+                writer.execute("ROLLBACK")
+            except sqlite3.Error:
+                self._drop_writer(process)
+
+    def _drop_writer(self, process: _Process) -> None:
+        if process.writer is not None:
+            process.writer.close()
+            process.writer = None
+
+    def _pending(self, connection: sqlite3.Connection) -> bool:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        if application != APPLICATION_ID:
+            if application or tables:
+                raise StoreDamaged(self.url, "the file is another application's; name another path")
+            return True
+        done = connection.execute("SELECT name FROM _sqlite_migrations WHERE migration_set=?", (self.schema.name,))
+        names = {name for (name,) in done}
+        newer = sorted(names - set(self.schema.steps))
+        if newer:
+            raise StoreVersion(self.url, f"{self.schema.name} has the step {newer[0]!r}")
+        return names != set(self.schema.steps)
+
+    def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
+        from sqlite_utils import Database, Migrations  # 100 ms, for files that are new or old only
+
+        end = time.monotonic() + self.timeout
+        self._insist(connection, "PRAGMA journal_mode=WAL", end)
+        self._insist(connection, "BEGIN IMMEDIATE", end)
+        try:
+            if self._pending(connection):
+                migrations = Migrations(self.schema.name)
+                for name, step in self.schema.steps.items():
+                    migrations(name=name)(step)
+                migrations.apply(Database(connection, execute_plugins=False))
+                connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if _primary(error) == sqlite3.SQLITE_MISUSE:
+                raise
+            raise self._translated(error) from error
+        except UnicodeEncodeError as error:
+            raise InvalidValue("text", error.object, "text that can be written as UTF-8") from error
+
+    def _translated(self, error: sqlite3.Error) -> SeatpermError:
+        match _primary(error):
+            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+                return StoreUnavailable(self.url, self._locked())
+            case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
+                return StoreUnavailable(
+                    self.url, f"the file or its folder is read-only; let this process write both ({error})"
+                )
+            case sqlite3.SQLITE_FULL:
+                return StoreUnavailable(self.url, "the disk is full; nothing was changed, make room and try again")
+            case sqlite3.SQLITE_CANTOPEN:
+                return StoreUnavailable(self.url, self._why_not_opened())
+            case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+                return StoreDamaged(self.url, f"{error}; name another path, or put back a copy that is whole")
+            case sqlite3.SQLITE_ERROR | sqlite3.SQLITE_CONSTRAINT:
+                return StoreDamaged(self.url, f"its tables are not as they were made ({error})")
+            case _:
+                return StoreUnavailable(self.url, f"{error}; look at the disk and its limits, and try again")
+
+    def _locked(self) -> str:
+        return f"others have been writing to it for {self.timeout:g} s; try again, or end what holds it"
+
+    def _why_not_opened(self) -> str:
+        folder = self._file.parent
+        try:
+            if self._file.is_dir():
+                return "it is a folder; name a file in it"
+            if not folder.is_dir():
+                return f"the folder {folder} does not exist; make it first"
+        except PermissionError:
+            return f"the folder {folder} can't be searched; let this process read and write it"
+        if not os.access(folder, os.W_OK):
+            return f"the folder {folder} is read-only; SQLite keeps files there while the store is used"
+        return "the file can't be opened; let this process read and write it"
+
+
+def _primary(error: sqlite3.Error) -> int:
+    # What Python's own module raises, without asking SQLite, carries no code.
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE)
+    return code & 0xFF
