@@ -1,1 +1,158 @@
-"""seatperm."""
+"""Authorization and licensing that a business application embeds.
+
+`seatperm.open` gives an `Organization`, the one object that hosts hold: `org.can(user, resource, action)`
+answers whether a user may do this, `org.sign_in(user)` takes a seat.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .audit import Event
+    from .catalog import Action, Catalog, Grant, Ladder, Money, Package, Problem, Resource, Role, UserType
+    from .decision import Decision, Finding, Reason, Remedy
+    from .directory import Override, User
+    from .license import License
+    from .organization import (
+        Access,
+        Invitation,
+        LicenseChange,
+        Organization,
+        RoleListing,
+        Session,
+        Tenants,
+        open,
+        open_tenants,
+    )
+    from .sessions import Seat
+
+from .errors import (
+    AccessDenied,
+    CatalogError,
+    CatalogMismatch,
+    EmailTaken,
+    InvalidGrant,
+    InvalidLicense,
+    InvalidValue,
+    InvitationRefused,
+    LastAdministrator,
+    NoRelation,
+    OrganizationExists,
+    RoleNotInPackage,
+    SeatpermError,
+    SeatsExhausted,
+    SessionEnded,
+    SettingsMasked,
+    SignInRefused,
+    StoreDamaged,
+    StoreUnavailable,
+    StoreVersion,
+    UnknownAction,
+    UnknownOrganization,
+    UnknownPackage,
+    UnknownResource,
+    UnknownRole,
+    UnknownScope,
+    UnknownUser,
+    UnknownUserType,
+    UserExists,
+    UserLimitReached,
+)
+
+_HOMES = {
+    "audit": ("Event",),
+    "catalog": ("Action", "Catalog", "Grant", "Ladder", "Money", "Package", "Problem", "Resource", "Role", "UserType"),
+    "decision": ("Decision", "Finding", "Reason", "Remedy"),
+    "directory": ("Override", "User"),
+    "license": ("License",),
+    "organization": (
+        "Access",
+        "Invitation",
+        "LicenseChange",
+        "Organization",
+        "RoleListing",
+        "Session",
+        "Tenants",
+        "open",
+        "open_tenants",
+    ),
+    "sessions": ("Seat",),
+}
+
+
+def __getattr__(name: str) -> object:
+    # Names are brought in when they are first used: importing seatperm costs next to nothing.
+    for home, names in _HOMES.items():
+        if name in names:
+            value = getattr(import_module(f"{__name__}.{home}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+__all__ = [
+    "Access",
+    "AccessDenied",
+    "Action",
+    "Catalog",
+    "CatalogError",
+    "CatalogMismatch",
+    "Decision",
+    "EmailTaken",
+    "Event",
+    "Finding",
+    "Grant",
+    "InvalidGrant",
+    "InvalidLicense",
+    "InvalidValue",
+    "Invitation",
+    "InvitationRefused",
+    "Ladder",
+    "LastAdministrator",
+    "License",
+    "LicenseChange",
+    "Money",
+    "NoRelation",
+    "Organization",
+    "OrganizationExists",
+    "Override",
+    "Package",
+    "Problem",
+    "Reason",
+    "Remedy",
+    "Resource",
+    "Role",
+    "RoleListing",
+    "RoleNotInPackage",
+    "Seat",
+    "SeatpermError",
+    "SeatsExhausted",
+    "Session",
+    "SessionEnded",
+    "SettingsMasked",
+    "SignInRefused",
+    "StoreDamaged",
+    "StoreUnavailable",
+    "StoreVersion",
+    "Tenants",
+    "UnknownAction",
+    "UnknownOrganization",
+    "UnknownPackage",
+    "UnknownResource",
+    "UnknownRole",
+    "UnknownScope",
+    "UnknownUser",
+    "UnknownUserType",
+    "User",
+    "UserExists",
+    "UserLimitReached",
+    "UserType",
+    "open",
+    "open_tenants",
+]

@@ -51,6 +51,11 @@ def _boot_id() -> str:
         return f"booted-{round((time.time() - time.monotonic()) / 60)}"
 
 
+def micros(seconds: float) -> int:
+    """Return whole microseconds: what stores keep and compare, so that sums of durations stay exact."""
+    return round(seconds * 1_000_000)
+
+
 def aware(what: str, value: datetime) -> datetime:
     """Return `value` in UTC.
 

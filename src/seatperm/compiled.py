@@ -74,7 +74,7 @@ class Compiled:
         self._number()
         self._width = len(self._pairs)
         self._size = (self._width * len(catalog.scopes) + 7) // 8
-        self._nothing = bytes(self._size)
+        self.nothing = bytes(self._size)
         self._rank = {scope: rank for rank, scope in enumerate(catalog.scopes)}
         self.slots: dict[str, dict[str, Slot]] = {
             resource: {
@@ -115,7 +115,7 @@ class Compiled:
         Users with equal live roles, base and overrides under the same license get the same object.
         """
         if not user.active:
-            return self._nothing, None
+            return self.nothing, None
         terms = (license.package, frozenset(license.add_ons), is_valid(license, now))
         held = frozenset(role for role, until in user.roles.items() if until is None or now < until)
         overrides = [(path, it.entry) for path, it in user.overrides.items() if it.until is None or now < it.until]

@@ -47,6 +47,7 @@ class Reason(Described):
     ROLE_DORMANT = "role_dormant", "A role that gives it is held, but the license does not contain the role."
     SCOPE_TOO_NARROW = "scope_too_narrow", "It is given, but only on records at a narrower scope."
     NOT_GRANTED = "not_granted", "Nothing that the user holds gives it."
+    HOST_ONLY = "host_only", "Only the application itself, or the user concerned, may do it."
 
     @property
     def allowed(self) -> bool:
@@ -266,3 +267,16 @@ def listed(items: Iterable[str]) -> str:
     """Return "a", "a and b" or "a, b and c"."""
     parts = list(items)
     return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+
+
+def host_only(user: str, resource: str, action: str) -> Decision:
+    """Return the denial of what no user may do on another's behalf, whatever they hold."""
+    return Decision(
+        Reason.HOST_ONLY,
+        user,
+        resource,
+        action,
+        scope="",
+        level="",
+        summary=f"No: {user} may not do this; only the application itself, or the user concerned, may.",
+    )

@@ -359,12 +359,13 @@ class SessionEnded(SeatpermError):
 
     Attributes:
         reason: "expired" (its lease ran out), "ended" (by its holder, an administrator or a later
-            sign-in of the same client), "locked", "not_active", "unknown_user" or "license_not_valid".
+            sign-in of the same client), "not_found" (one or the other, to who resumes), "locked", "not_active", "unknown_user" or "license_not_valid".
     """
 
     _words: ClassVar = {
         "expired": "its lease ran out",
         "ended": "it was ended, or its client has signed in again",
+        "not_found": "no live session has this token: it ran out, was ended, or its client has signed in again",
         "locked": "its user is locked",
         "not_active": "its user is not active",
         "unknown_user": "its user is no longer known",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Literal
 
@@ -79,3 +80,29 @@ def monthly_charge(catalog: Catalog, license: License) -> Money | None:
     for price in priced[1:]:
         total += price
     return total * license.session_limit
+
+
+def summary(license: License) -> dict[str, object]:
+    """Return a license as JSON values, for the audit trail and for printing."""
+    return {
+        "package": license.package,
+        "add_ons": sorted(license.add_ons),
+        "session_limit": license.session_limit,
+        "user_limit": license.user_limit,
+        "seat_per": license.seat_per,
+        "reserved": dict(license.reserved),
+        "valid_from": None if license.valid_from is None else license.valid_from.isoformat(),
+        "valid_until": None if license.valid_until is None else license.valid_until.isoformat(),
+    }
+
+
+def packages_with(catalog: Catalog, package: str) -> tuple[str, ...]:
+    """Return what a license may hold to contain the package: the add-on itself, or the tiers, cheapest first."""
+    if catalog.packages[package].add_on:
+        return (package,)
+    tiers = [name for name in catalog.tiers if package in catalog.closure(name)]
+    return tuple(sorted(tiers, key=lambda name: _amount(catalog.packages[name].price_per_session)))
+
+
+def _amount(price: Money | None) -> Decimal:
+    return Decimal(0) if price is None else price.amount

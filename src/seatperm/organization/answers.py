@@ -1,0 +1,216 @@
+"""What an organization answers with: listings, tables and previews, as frozen records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import TypedDict
+
+from attrs import field, frozen
+
+from .. import rules
+from ..catalog import Catalog, Money
+from ..compiled import Compiled, Reach
+from ..directory import User
+from ..license import License, packages_with
+
+
+class Terms(TypedDict, total=False):
+    """What `change_license` and `preview_license` take; what is left out stays as it is. See `License`."""
+
+    package: str
+    add_ons: frozenset[str] | set[str] | list[str] | tuple[str, ...]
+    session_limit: int
+    user_limit: int | None
+    seat_per: str
+    reserved: Mapping[str, int]
+    valid_from: datetime | None
+    valid_until: datetime | None
+
+
+@frozen
+class ListedRole:
+    """A role in a listing.
+
+    Attributes:
+        id: its name in the catalog.
+        title: what people call it.
+        description: what it is for.
+        package: the package that it belongs to, None for a system role.
+        comes_with: the packages (or the add-on) that contain it, cheapest first.
+        until: when the user's holding of it ends, None for never, or where no user was asked about.
+    """
+
+    id: str
+    title: str
+    description: str
+    package: str | None
+    comes_with: tuple[str, ...] = ()
+    until: datetime | None = None
+
+
+@frozen
+class RoleListing:
+    """The roles of the catalog, as the license sorts them.
+
+    Attributes:
+        current_package: licensee roles that can be given.
+        other_packages: licensee roles that cannot, with what brings them.
+        system: roles that serve running the organization.
+        held: for a user, the roles that are live now.
+        dormant: for a user, the roles that are held and give nothing: of another package, ended, or no
+            longer in the catalog.
+    """
+
+    current_package: tuple[ListedRole, ...]
+    other_packages: tuple[ListedRole, ...]
+    system: tuple[ListedRole, ...]
+    held: tuple[ListedRole, ...] = ()
+    dormant: tuple[ListedRole, ...] = ()
+
+
+def list_roles(catalog: Catalog, license: License, user: User | None, now: datetime) -> RoleListing:
+    """Sort the catalog's roles by what the license contains, and a user's by what is live."""
+    contained = rules.contained_packages(catalog, license)
+    listed = {name: _listed(catalog, name, None) for name in catalog.roles}
+    licensee = [role for role in listed.values() if role.package is not None]
+    live = {} if user is None else rules.live_roles(catalog, license, user, now)
+    held = [] if user is None else [_listed(catalog, name, until) for name, until in user.roles.items()]
+    return RoleListing(
+        current_package=tuple(role for role in licensee if role.package in contained),
+        other_packages=tuple(role for role in licensee if role.package not in contained),
+        system=tuple(role for role in listed.values() if role.package is None),
+        held=tuple(role for role in held if role.id in live),
+        dormant=tuple(role for role in held if role.id not in live),
+    )
+
+
+def _listed(catalog: Catalog, name: str, until: datetime | None) -> ListedRole:
+    role = catalog.roles.get(name)
+    if role is None:
+        return ListedRole(name, name, "no longer in the catalog", None, (), until)
+    comes_with = () if role.package is None else packages_with(catalog, role.package)
+    return ListedRole(name, role.title or name, role.description, role.package, comes_with, until)
+
+
+@frozen
+class Cell:
+    """What a user may do on records of one resource that are reached at one scope.
+
+    Attributes:
+        level: the highest level of the resource's ladder all of whose actions are allowed.
+        actions: the allowed actions, in the catalog's order.
+        sources: where they come from: roles, the base, an override.
+    """
+
+    level: str
+    actions: tuple[str, ...]
+    sources: tuple[rules.Source, ...] = ()
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles among the sources."""
+        return tuple(source.name for source in self.sources if source.kind in ("role", "everything"))
+
+
+@frozen
+class Access:
+    """All that a user may do.
+
+    Attributes:
+        user: the user's id.
+        table: a cell for each resource and scope, narrowest scope first.
+    """
+
+    user: str
+    table: Mapping[str, Mapping[str, Cell]] = field(repr=False)
+
+
+def whole_table(compiled: Compiled, license: License, user: User, now: datetime) -> Access:
+    """Return what a user may do, with where it comes from."""
+    catalog = compiled.catalog
+    allowed: dict[tuple[str, str], set[str]] = {}
+    for resource, action, scope in compiled.decode(compiled.row(license, user, now)[0]):
+        allowed.setdefault((resource, scope), set()).add(action)
+    table: dict[str, dict[str, Cell]] = {}
+    for resource in catalog.resources:
+        gifts = rules.gifts(catalog, license, user, now, resource)
+        cells = table[resource] = {}
+        for scope in catalog.scopes:
+            may = allowed.get((resource, scope), set())
+            sources = tuple(
+                source
+                for source, gift in gifts.items()
+                if may & rules.actions_at(catalog, resource, gift.grants, scope)
+            )
+            cells[scope] = Cell(
+                _level(catalog, resource, may),
+                tuple(name for name in catalog.actions(resource) if name in may),
+                sources,
+            )
+    return Access(user.id, table)
+
+
+def _level(catalog: Catalog, resource: str, may: set[str]) -> str:
+    ladder = catalog.ladder(resource)
+    reached = ladder.lowest
+    for level in ladder.levels[1:]:
+        needing = {name for name, action in catalog.actions(resource).items() if action.level == level}
+        if not needing <= may:
+            break
+        if needing:
+            reached = level
+    return reached
+
+
+@frozen
+class Effect:
+    """What a change of license does to one user.
+
+    Attributes:
+        user_id: whom.
+        gained: what becomes allowed, as (resource, action, scope).
+        lost: what is no longer allowed, likewise.
+    """
+
+    user_id: str
+    gained: tuple[Reach, ...]
+    lost: tuple[Reach, ...]
+
+
+@frozen
+class LicenseChange:
+    """A change of license, made or only looked at.
+
+    Attributes:
+        before: the license as it was.
+        after: the license as it is, or would be.
+        charge_before: what it cost a month; None where nothing has a price.
+        charge_after: what it costs, or would cost, a month.
+    """
+
+    before: License
+    after: License
+    charge_before: Money | None
+    charge_after: Money | None
+    _effects: Callable[[], Iterator[Effect]] = field(repr=False, eq=False)
+
+    @property
+    def effects(self) -> Iterator[Effect]:
+        """Who loses or gains what, in the order of user ids: read anew at each use, never all in memory."""
+        return self._effects()
+
+
+def effects(
+    compiled: Compiled, before: License, after: License, users: Callable[[], Iterator[User]], now: datetime
+) -> Iterator[Effect]:
+    """Iterate over what a change of license does to each user whom it touches."""
+    seen: dict[tuple[bytes, bytes], tuple[tuple[Reach, ...], tuple[Reach, ...]]] = {}
+    for user in users():
+        rows = compiled.row(before, user, now)[0], compiled.row(after, user, now)[0]
+        if rows[0] == rows[1]:
+            continue
+        if rows not in seen:
+            gained, lost = compiled.diff(*rows)
+            seen[rows] = tuple(gained), tuple(lost)
+        yield Effect(user.id, *seen[rows])

@@ -1,0 +1,250 @@
+"""One change to an organization: who may make it, what may not come of it, and its event in the trail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+
+from attrs import define, evolve, field
+
+from .. import audit, rules
+from ..catalog import ALL, OWN, USERS
+from ..decision import host_only
+from ..directory import Organization, User, email_key, summary
+from ..errors import (
+    AccessDenied,
+    EmailTaken,
+    LastAdministrator,
+    RoleNotInPackage,
+    SettingsMasked,
+    UnknownUser,
+    UserLimitReached,
+)
+from ..explain import explain
+from ..license import packages_with
+from ..stores import DirectoryChange
+from .view import View
+
+
+@define(eq=False)
+class Change:
+    """A transaction on one organization's books, on behalf of the host or of a user.
+
+    Attributes:
+        view: the organization.
+        store: the store's transaction.
+        actor: the id of the user who asks; None for the host, who may do all.
+        now: the moment of the change, the same throughout.
+    """
+
+    view: View
+    store: DirectoryChange
+    actor: str | None
+    now: datetime
+    _had_administrator: bool = field(init=False, default=False)
+    _deprived: str | None = field(init=False, default=None)
+
+    @property
+    def id(self) -> str:
+        """The organization's id."""
+        return self.view.id
+
+    @property
+    def record(self) -> Organization:
+        """The organization's record as this transaction sees it."""
+        return self.view.as_known_record(self.store.organization(self.id))
+
+    def ask(self, action: str, *, on: str | None = None, resource: str = USERS) -> None:
+        """Go on only if the one who acts may do it: on that user's record, or, without `on`, on every record.
+
+        Raises:
+            AccessDenied: with the decision.
+        """
+        if self.actor is None:
+            return
+        catalog, license, scope = self.view.catalog, self.record.license, OWN if on == self.actor else ALL
+        user = self.view.as_known(self.store.user(self.id, self.actor))
+        if user is None or action not in rules.actions(catalog, license, user, self.now, resource, scope):
+            raise AccessDenied(explain(catalog, license, user, self.now, resource, action, scope, user_id=self.actor))
+
+    def ask_about_administrator(self, user: User) -> None:
+        """Ask for `assign` before touching a user who may assign: it is the power to give any access."""
+        if self.actor is not None and self._may_assign(user):
+            self.ask("assign")
+
+    def host_only(self, action: str) -> None:
+        """Refuse everybody but the host."""
+        if self.actor is not None:
+            raise AccessDenied(host_only(self.actor, USERS, action))
+
+    def user(self, id: str) -> User:
+        """Return a user of the organization, or raise `UnknownUser`."""
+        user = self.store.user(self.id, id)
+        if user is None or user.dismissed:
+            raise UnknownUser(id)
+        return user
+
+    def put(
+        self,
+        kind: str,
+        before: User | None,
+        after: User,
+        *,
+        organization: str | None = None,
+        details: Mapping[str, object] | None = None,
+    ) -> User:
+        """Write a user, with its event; nothing where nothing changes.
+
+        Raises:
+            UserLimitReached: the license admits no more named users.
+        """
+        organization = organization or self.id
+        if after == before:
+            return after
+        if organization == self.id:
+            self._keep_to_user_limit(before, after)
+            self._watch_administrators(before, after)
+        self.store.put_user(organization, after, email_key=email_key(after.email))
+        self.event(kind, after.id, details or differences(before, after), organization=organization)
+        return after
+
+    def rename(self, kind: str, before: User, after: User) -> None:
+        """Write a user under another id, with its event."""
+        self._keep_to_user_limit(before, after)
+        self.store.rename(self.id, before.id, after, email_key=email_key(after.email))
+        self.event(kind, after.id, differences(before, after) | {"invited_as": before.id})
+
+    def event(
+        self, kind: str, user: str | None, details: Mapping[str, object], *, organization: str | None = None
+    ) -> None:
+        """Add an event to the trail."""
+        organization = organization or self.id
+        self.store.append(
+            organization,
+            audit.link(
+                self.store.head(organization),
+                at=self.now,
+                actor=self.actor,
+                kind=kind,
+                user=user,
+                revision=self.store.revision(organization),
+                details={**details, "to_oneself": True} if user is not None and user == self.actor else details,
+            ),
+        )
+
+    def may_be_given(self, role: str) -> None:
+        """Go on only if the license contains the role.
+
+        Raises:
+            UnknownRole, RoleNotInPackage: it does not exist, or comes with another package.
+        """
+        package = self.view.catalog.require_role(role).package
+        license = self.record.license
+        if package is not None and package not in rules.contained_packages(self.view.catalog, license):
+            raise RoleNotInPackage(role, license.package, packages_with(self.view.catalog, package))
+
+    def may_be_set(self, user: User, resource: str | None) -> None:
+        """Go on only if the user's personal setting on the resource (None: on any) is not masked.
+
+        Raises:
+            SettingsMasked: a live role of everything gives it anyway.
+        """
+        live = rules.live_roles(self.view.catalog, self.record.license, user, self.now)
+        for role in rules.everything_roles(self.view.catalog, live, resource):
+            raise SettingsMasked(user.id, role)
+
+    def address_is_free(self, email: str, key: str, but: User | None = None) -> None:
+        """Go on only if no other user of the store has the address.
+
+        Raises:
+            EmailTaken: somebody has.
+        """
+        for _, user in self.store.people(key):
+            if but is None or user.person != but.person:
+                raise EmailTaken(email)
+
+    @staticmethod
+    def begin(store: DirectoryChange, organization: str, now: datetime, details: Mapping[str, object]) -> None:
+        """Begin a new organization's trail."""
+        event = audit.link(
+            store.head(organization),
+            at=now,
+            actor=None,
+            kind="organization.created",
+            user=None,
+            revision=store.revision(organization),
+            details=details,
+        )
+        store.append(organization, event)
+
+    def finish(self) -> None:
+        """Look at what the whole change comes to.
+
+        Raises:
+            LastAdministrator: nobody who may assign is left, and somebody was there before.
+        """
+        if self._deprived is None:
+            return
+        system = [name for name, role in self.view.catalog.roles.items() if role.kind == "system"]
+        holders = self.store.users(self.id, roles=system)
+        if not any(self._is_administrator(user) for user in holders):
+            raise LastAdministrator(self._deprived)
+
+    def _may_assign(self, user: User) -> bool:
+        # As if active: whoever may unlock or reinvite an administrator could become one.
+        reader = self.view.as_known(evolve(user, state="active", locked=False, dismissed=False))
+        return reader is not None and "assign" in rules.actions(
+            self.view.catalog, self.record.license, reader, self.now, USERS, OWN
+        )
+
+    def _is_administrator(self, stored: User) -> bool:
+        """Tell whether a user holds assign by a system role, on every record and without an end."""
+        user = self.view.as_known(stored)
+        if user is None or not user.active:
+            return False
+        catalog, license = self.view.catalog, self.record.license
+        lasting = {
+            role: None
+            for role, until in user.roles.items()
+            if until is None and role in catalog.roles and catalog.roles[role].kind == "system"
+        }
+        by_role = evolve(user, roles=lasting, base={}, overrides={})
+        return all(
+            "assign" in rules.actions(catalog, license, one, self.now, USERS, ALL)
+            for one in (by_role, evolve(user, roles=lasting))
+        )
+
+    def _watch_administrators(self, before: User | None, after: User) -> None:
+        if before is not None and self._is_administrator(before) and not self._is_administrator(after):
+            self._deprived = after.id
+
+    def _keep_to_user_limit(self, before: User | None, after: User) -> None:
+        limit = self.record.license.user_limit
+        counted = {name for name, type in self.view.catalog.user_types.items() if type.counted}
+        is_counted = after.active and after.type in counted
+        was_counted = before is not None and before.active and before.type in counted
+        if limit is not None and is_counted and not was_counted:
+            in_use = self.store.count_active(self.id, counted)
+            if in_use >= limit:
+                raise UserLimitReached(limit, in_use)
+
+
+@contextmanager
+def change(view: View, actor: str | None) -> Iterator[Change]:
+    """Make one change: all of it is kept at the end of the block, or, after an exception, nothing."""
+    with view.directory.change() as store:
+        made = Change(view, store, actor, view.now())
+        yield made
+        made.finish()
+    view.fresh(staleness=0)
+
+
+def differences(before: User | None, after: User) -> dict[str, object]:
+    """Return what changed of a user, before and after, for the trail."""
+    new = summary(after)
+    if before is None:
+        return {"after": new}
+    old = summary(before)
+    changed = [name for name in new if old[name] != new[name]]
+    return {"before": {name: old[name] for name in changed}, "after": {name: new[name] for name in changed}}

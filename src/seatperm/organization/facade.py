@@ -1,0 +1,247 @@
+"""`Organization`: the one object that hosts hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any, Unpack
+
+from attrs import define, evolve, field
+
+from .. import license as licenses
+from ..audit import Event, Verification, verify
+from ..catalog import USERS, Catalog, Entry, GrantLike, Money, written_entry
+from ..checks import parse_entry
+from ..clock import aware
+from ..directory import User
+from ..errors import InvalidLicense
+from ..license import License
+from . import answers
+from .answers import Effect, LicenseChange, RoleListing
+from .asking import Asking, user_id
+from .changes import change
+from .deciding import Deciding
+from .seating import Seating, Session, Sessions, resume, sign_in
+from .users import Users
+from .view import View
+
+
+@define(eq=False)
+class Organization(Deciding):
+    """One organization: who may do what, who has a seat, and the books that say so.
+
+    Made by `seatperm.open` or by `Tenants`. It may be shared by threads, and is opened anew after `fork()`.
+    """
+
+    _seating: Seating = field(repr=False)
+
+    @property
+    def revision(self) -> int:
+        """How many changes have been made: the number to hand to `at_least=` elsewhere."""
+        self._view.fresh()
+        return self._view.record.revision
+
+    @property
+    def users(self) -> Users:
+        """The organization's users."""
+        return Users(self._view, self._asking)
+
+    def roles(self, user: str | User | None = None) -> RoleListing:
+        """Return the roles by what the license contains; for a user, also those held and dormant.
+
+        Raises:
+            UnknownUser: there is none.
+            AccessDenied: called through `as_user` about a user who may not be viewed.
+        """
+        self._view.fresh()
+        known = None if user is None else self._known(user)
+        return answers.list_roles(self.catalog, self._view.record.license, known, self._view.now())
+
+    @property
+    def global_permissions(self) -> Mapping[str, Entry]:
+        """What each new user starts from, an entry for each resource."""
+        self._asking.ask(USERS)
+        self._view.fresh()
+        return self._view.record.global_permissions
+
+    def set_global_permissions(self, entries: Mapping[str, GrantLike]) -> None:
+        """Say what each new user starts from; users who are here already keep their base.
+
+        Args:
+            entries: for each resource an entry, as a catalog writes it.
+
+        Raises:
+            AccessDenied: `organization.users:assign` is needed.
+            UnknownResource, InvalidGrant: what they say.
+        """
+        with change(self._view, self._asking.actor) as made:
+            made.ask("assign")
+            after = {path: parse_entry(self.catalog, path, value) for path, value in entries.items()}
+            before = made.store.organization(self.id)
+            if after != dict(before.global_permissions):
+                made.store.put_organization(evolve(before, global_permissions=after))
+                written = [
+                    {path: written_entry(entry) for path, entry in side.items()}
+                    for side in (before.global_permissions, after)
+                ]
+                made.event("global_permissions.set", None, {"before": written[0], "after": written[1]})
+
+    @property
+    def license(self) -> License:
+        """What the organization has bought."""
+        self._asking.ask("organization.license")
+        self._view.fresh()
+        return self._view.record.license
+
+    @property
+    def monthly_charge(self) -> Money | None:
+        """Package price × session limit, add-ons included; None where nothing has a price."""
+        return licenses.monthly_charge(self.catalog, self.license)
+
+    def preview_license(self, **terms: Unpack[answers.Terms]) -> LicenseChange:
+        """Tell what a change of license would come to, changing nothing.
+
+        Args:
+            terms: as `change_license`.
+
+        Raises:
+            All that `change_license` raises; `organization.license:view` is enough.
+        """
+        before = self.license
+        return self._license_change(before, new_license(self.catalog, before, terms))
+
+    def change_license(self, **terms: Unpack[answers.Terms]) -> LicenseChange:
+        """Change the license; roles and settings that it no longer contains are kept, dormant.
+
+        Args:
+            terms: what shall be different: `package`, `add_ons`, `session_limit`, `user_limit`, `seat_per`,
+                `reserved`, `valid_from`, `valid_until`, as `License` has them.
+
+        Raises:
+            AccessDenied: `organization.license:edit` is needed.
+            UnknownPackage, UnknownRole, InvalidLicense, InvalidValue: what they say; the license stays.
+        """
+        with change(self._view, self._asking.actor) as made:
+            made.ask("edit", resource="organization.license")
+            before = made.store.organization(self.id)
+            after = new_license(self.catalog, before.license, terms)
+            if after != before.license:
+                made.store.put_organization(evolve(before, license=after))
+                made.event(
+                    "license.changed",
+                    None,
+                    {"before": licenses.summary(before.license), "after": licenses.summary(after)},
+                )
+        return self._license_change(before.license, after)
+
+    @property
+    def audit(self) -> Trail:
+        """The audit trail."""
+        self._asking.ask("organization.audit")
+        return Trail(self._view)
+
+    def as_user(self, user: str | User) -> Organization:
+        """Return the same organization, where every call first asks what that user may.
+
+        Raises:
+            AccessDenied: called on what `as_user` returned.
+        """
+        self._asking.host_only("view")
+        return Organization(self._view, self._relations, Asking(self._view, user_id(user)), self._seating)
+
+    def sign_in(self, user: str | User, client: str | None = None, wait: timedelta | None = None) -> Session:
+        """Take a seat for one connection of a user.
+
+        Args:
+            user: a user id or a `User`.
+            client: names the connection: the same one signing in again keeps its seat and session id and
+                gets a fresh token. None takes a seat of its own at every call.
+            wait: how long, in real time, to queue for a seat; None not at all.
+
+        Raises:
+            SeatsExhausted: there is no free seat, with the limit and when the next lease ends.
+            SignInRefused: the user is locked or not active, or the license is not valid.
+            UnknownUser: there is no such user.
+            AccessDenied: called through `as_user` for another user.
+        """
+        id = user_id(user)
+        if not self._asking.is_actor(id):
+            self._asking.host_only("sign_in", "organization.sessions")
+        return sign_in(self._seating, self, id, client, wait)
+
+    def resume(self, token: str) -> Session:
+        """Take up a session by its token, for the next request of the same connection; renews as `touch` does.
+
+        Raises:
+            SessionEnded: no live session has this token, or its user may no longer be signed in.
+            AccessDenied: called through `as_user` for another user's session.
+        """
+        session = resume(self._seating, self, token)
+        if not self._asking.is_actor(session.user.id):
+            self._asking.host_only("resume", "organization.sessions")
+        return session
+
+    @property
+    def sessions(self) -> Sessions:
+        """The live sessions."""
+        return Sessions(self._seating, self._asking)
+
+    def close(self) -> None:
+        """Give back what the stores hold open; the organization can't be used any more."""
+        self._asking.host_only("edit")
+        self._view.directory.close()
+        self._seating.store.close()
+
+    def _license_change(self, before: License, after: License) -> LicenseChange:
+        def effects() -> Iterator[Effect]:
+            return answers.effects(self._view.compiled, before, after, self._view.everyone, self._view.now())
+
+        charges = [licenses.monthly_charge(self.catalog, license) for license in (before, after)]
+        return LicenseChange(before, after, charges[0], charges[1], effects)
+
+
+@define(eq=False)
+class Trail:
+    """The audit trail of an organization: every change, oldest first."""
+
+    _view: View
+
+    def __iter__(self) -> Iterator[Event]:
+        return self._view.directory.events(self._view.id)
+
+    def __len__(self) -> int:
+        return self._view.directory.head(self._view.id).number
+
+    def verify(self) -> Verification:
+        """Read the whole trail and tell whether any event was altered, removed or reordered; true when whole."""
+        head = self._view.directory.head(self._view.id)
+        upto = (event for event in self if event.number <= head.number)
+        return verify(upto, head)
+
+
+def new_license(catalog: Catalog, before: License, terms: answers.Terms) -> License:
+    """Return the license with these terms changed.
+
+    Raises:
+        UnknownPackage, UnknownRole, InvalidLicense, InvalidValue: what they say.
+    """
+    unknown = sorted(set(terms) - set(answers.Terms.__annotations__))
+    if unknown:
+        raise InvalidLicense([f"{name!r} is none of its terms" for name in unknown])
+    if "package" in terms:
+        catalog.require_package(terms["package"], add_on=False)
+    for name in terms.get("add_ons", ()):
+        catalog.require_package(name, add_on=True)
+    for role in terms.get("reserved", ()):
+        catalog.require_role(role)
+    moments = {
+        name: aware(name, moment)
+        for name, moment in (("valid_from", terms.get("valid_from")), ("valid_until", terms.get("valid_until")))
+        if moment is not None
+    }
+    changed: dict[str, Any] = {**terms, **moments}
+    after = evolve(before, **changed)
+    problems = tuple(licenses.problems(after))
+    if problems:
+        raise InvalidLicense(problems)
+    return after

@@ -1,0 +1,266 @@
+"""Opening: from a catalog and a store to organizations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+from threading import Lock
+from typing import Literal, Unpack
+
+from attrs import define, evolve, field
+
+from .. import license as licenses
+from ..catalog import Catalog
+from ..clock import Clock, SystemClock
+from ..compiled import Compiled
+from ..directory import Organization as Record
+from ..directory import identifier
+from ..errors import (
+    CatalogMismatch,
+    InvalidValue,
+    OrganizationExists,
+    StoreUnavailable,
+    UnknownOrganization,
+)
+from ..license import License
+from ..stores import DirectoryStore, SessionStore, open_directory, open_sessions
+from . import answers
+from .asking import Asking
+from .changes import Change
+from .deciding import Relation
+from .facade import Organization, new_license
+from .orphans import digest, orphans
+from .seating import Seating
+from .view import View
+
+CatalogLike = str | Path | Mapping[str, object] | Catalog
+Orphans = Literal["refuse", "keep"]
+
+ONLY = "default"
+"""The id of the organization that `open` makes at first use."""
+
+LEASE = timedelta(minutes=30)
+STALENESS = timedelta(seconds=1)
+MAX_STALE = timedelta(minutes=1)
+
+
+def open(
+    catalog: CatalogLike,
+    store: str | DirectoryStore,
+    *,
+    session_store: str | SessionStore | None = None,
+    lease: timedelta = LEASE,
+    staleness: timedelta = STALENESS,
+    max_stale: timedelta = MAX_STALE,
+    clock: Clock | None = None,
+    orphans: Orphans = "refuse",
+) -> Organization:
+    """Open a store's one organization; a new store gets one, on the first tier that includes none, with one seat.
+
+    Args:
+        catalog: a path to TOML or JSON, a mapping of the same shape, or a `Catalog`.
+        store: `memory://`, `sqlite:///path`, or a directory store of the host's own.
+        session_store: where seats are kept; the same store unless said.
+        lease: how long a seat is held unless it is renewed.
+        staleness: after how long a change made by another process is seen at the latest.
+        max_stale: how long the last known tables stay in force when the store does not answer.
+        clock: what tells the time; a `seatperm.testing.ManualClock` in tests.
+        orphans: what to do with names in the store that the catalog does not have: `refuse`, or `keep`
+            them, giving nothing.
+
+    Raises:
+        CatalogError: the catalog can't be loaded.
+        CatalogMismatch: the store names what the catalog does not have.
+        UnknownOrganization: the store has several; `open_tenants` opens those.
+        StoreUnavailable, StoreDamaged, StoreVersion: the store can't be opened.
+        InvalidValue: an argument is not of its kind.
+    """
+    tenants = open_tenants(
+        catalog,
+        store,
+        session_store=session_store,
+        lease=lease,
+        staleness=staleness,
+        max_stale=max_stale,
+        clock=clock,
+        orphans=orphans,
+    )
+    try:
+        return tenants.only()
+    except BaseException:
+        tenants.close()
+        raise
+
+
+def open_tenants(
+    catalog: CatalogLike,
+    store: str | DirectoryStore,
+    *,
+    session_store: str | SessionStore | None = None,
+    lease: timedelta = LEASE,
+    staleness: timedelta = STALENESS,
+    max_stale: timedelta = MAX_STALE,
+    clock: Clock | None = None,
+    orphans: Orphans = "refuse",
+) -> Tenants:
+    """Open a store of any number of organizations.
+
+    Args:
+        catalog, store, session_store, lease, staleness, max_stale, clock, orphans: as `open`.
+
+    Raises:
+        CatalogError, StoreUnavailable, StoreDamaged, StoreVersion, InvalidValue: as `open`.
+    """
+    for what, value, least in (("lease", lease, 1.0), ("staleness", staleness, 0.0), ("max_stale", max_stale, 0.0)):
+        if not isinstance(value, timedelta) or value.total_seconds() < least:
+            raise InvalidValue(what, value, f"a timedelta of at least {least:g} seconds")
+    if orphans not in ("refuse", "keep"):
+        raise InvalidValue("orphans", orphans, "'refuse' or 'keep'")
+    if session_store is None:
+        if not isinstance(store, str):
+            raise InvalidValue("session_store", None, "a URL or a SessionStore, beside a directory store of your own")
+        session_store = store
+    loaded = catalog if isinstance(catalog, Catalog) else Catalog.load(catalog)
+    clock = clock or SystemClock()
+    directory = open_directory(store) if isinstance(store, str) else store
+    try:
+        sessions = open_sessions(session_store, clock) if isinstance(session_store, str) else session_store
+    except BaseException:
+        directory.close()
+        raise
+    return Tenants(
+        Compiled(loaded),
+        directory,
+        sessions,
+        clock,
+        lease.total_seconds(),
+        staleness.total_seconds(),
+        max_stale.total_seconds(),
+        orphans,
+    )
+
+
+@define(eq=False)
+class Tenants:
+    """The organizations of one store, in the order of their making: `tenants["kauri"]`, iteration, `len()`."""
+
+    _compiled: Compiled = field(repr=False)
+    _directory: DirectoryStore = field(repr=False)
+    _sessions: SessionStore = field(repr=False)
+    _clock: Clock = field(repr=False)
+    _lease: float
+    _staleness: float
+    _max_stale: float
+    _orphans: Orphans
+    _relations: dict[str, Relation] = field(init=False, factory=dict, repr=False)
+    _opened: dict[str, Organization] = field(init=False, factory=dict, repr=False)
+    _lock: Lock = field(init=False, factory=Lock, repr=False)
+    _digest: str = field(init=False, default="", repr=False)
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog that every organization is opened with."""
+        return self._compiled.catalog
+
+    def __getitem__(self, id: str) -> Organization:
+        """Return an organization, the same object at each call.
+
+        Raises:
+            UnknownOrganization: the store has none of that id.
+            CatalogMismatch: it names what the catalog does not have.
+        """
+        with self._lock:
+            if id not in self._opened:
+                self._opened[id] = self._open(id)
+            return self._opened[id]
+
+    def __iter__(self) -> Iterator[Organization]:
+        return (self[id] for id in self._directory.organizations())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self._directory.organizations())
+
+    def create(self, id: str, **terms: Unpack[answers.Terms]) -> Organization:
+        """Make an organization.
+
+        Args:
+            id: the host's own string.
+            terms: its license, as `Organization.change_license`; the first tier that includes none and a
+                session limit of 1 unless said.
+
+        Raises:
+            OrganizationExists: the store has one of that id.
+            UnknownPackage, UnknownRole, InvalidLicense, InvalidValue: what they say.
+        """
+        identifier("id", id)
+        license = new_license(self.catalog, self._first_license(), terms)
+        if not self._create(id, license):
+            raise OrganizationExists(id)
+        return self[id]
+
+    def only(self) -> Organization:
+        """Return the store's one organization, made if there is none.
+
+        Raises:
+            UnknownOrganization: there are several.
+            CatalogMismatch: it names what the catalog does not have.
+        """
+        ids = list(islice(self._directory.organizations(), 2))
+        if len(ids) > 1:
+            raise UnknownOrganization(
+                ONLY,
+                message=f"the store has several organizations, {ids[0]!r} and {ids[1]!r} among them: "
+                "open it with seatperm.open_tenants and name one",
+            )
+        if not ids:
+            self._create(ONLY, self._first_license())
+            return self[ONLY]
+        return self[ids[0]]
+
+    def close(self) -> None:
+        """Give back what the stores hold open; the organizations can't be used any more."""
+        self._directory.close()
+        self._sessions.close()
+
+    def _first_license(self) -> License:
+        first = next(name for name in self.catalog.tiers if not self.catalog.packages[name].includes)
+        return License(first)
+
+    def _create(self, id: str, license: License) -> bool:
+        with self._directory.change() as store:
+            try:
+                store.organization(id)
+            except UnknownOrganization:
+                permissions = self.catalog.global_permissions
+                store.put_organization(Record(id, license, permissions, catalog=self._catalog_digest()))
+                Change.begin(store, id, self._clock.now(), {"after": licenses.summary(license)})
+                return True
+            return False
+
+    def _open(self, id: str) -> Organization:
+        self._check(id)
+        view = View(id, self._compiled, self._directory, self._clock, self._staleness, self._max_stale)
+        seating = Seating(view, self._sessions, self._lease)
+        return Organization(view, self._relations, Asking(view), seating)
+
+    def _check(self, id: str) -> None:
+        """Compare the names in the store with the catalog's, once for each catalog that it is opened with."""
+        record = self._directory.organization(id)
+        if record.catalog == self._catalog_digest() or self._orphans == "keep":
+            return
+        users = (user for user in self._directory.users(id) if not user.dismissed)
+        unknown = tuple(orphans(self.catalog, record, users))
+        if unknown:
+            raise CatalogMismatch(unknown)
+        try:
+            with self._directory.change() as store:
+                store.put_organization(evolve(store.organization(id), catalog=self._catalog_digest()))
+        except StoreUnavailable:
+            pass  # a store that can't be written can still be read; it is compared again at the next opening
+
+    def _catalog_digest(self) -> str:
+        if not self._digest:
+            self._digest = digest(self.catalog)
+        return self._digest

@@ -1,0 +1,322 @@
+"""The users of an organization: `org.users`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from attrs import define, evolve, field, frozen
+
+from ..directory import PendingInvitation, User, email_key, identifier
+from ..errors import (
+    EmailTaken,
+    InvalidValue,
+    InvitationRefused,
+    UnknownUser,
+    UserExists,
+)
+from ..sessions import new_token, token_hash
+from .asking import user_id
+from .changes import Change
+from .holdings import Holdings, known_type
+
+INVITATION_LIFE = timedelta(days=7)
+"""How long an invitation's token can be used."""
+
+
+@frozen
+class Invitation:
+    """What the host sends to somebody who is asked to join.
+
+    Attributes:
+        user: the user, not active yet.
+        token: what `accept` takes, once; 256 random bits, kept nowhere else.
+        until: when the token ends.
+    """
+
+    user: User
+    token: str = field(repr=False)
+    until: datetime
+
+
+@define(eq=False)
+class Users(Holdings):
+    """The users of an organization, in the order of their ids.
+
+    Iteration and `len()` speak of those that may be seen: for the host all, for `as_user` those whom that
+    user may view.
+    """
+
+    def __getitem__(self, id: str) -> User:
+        """Return a user by id.
+
+        Raises:
+            UnknownUser: there is none.
+            AccessDenied: the one who asks may not view that user.
+        """
+        self._asking.may_view(id)
+        user = self._stored(id)
+        if user is None:
+            raise UnknownUser(id)
+        return user
+
+    def get(self, id: str) -> User | None:
+        """Return a user by id, None where there is none.
+
+        Raises:
+            AccessDenied: the one who asks may not view that user.
+        """
+        self._asking.may_view(id)
+        return self._stored(id)
+
+    def by_email(self, email: str) -> User | None:
+        """Return the user with an e-mail address, however it is spelt; None where there is none.
+
+        Raises:
+            InvalidValue: it is no e-mail address.
+            AccessDenied: the one who asks may not view that user.
+        """
+        key = email_key(email)
+        found = next((user for user in self._view.directory.users(self._view.id, email_key=key)), None)
+        if found is None or not self._asking.is_actor(found.id):
+            self._asking.may_view(None)
+        return self._view.as_known(found)
+
+    def __iter__(self) -> Iterator[User]:
+        return self._asking.visible()
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, id: object) -> bool:
+        return isinstance(id, str) and self.get(id) is not None
+
+    def invite(
+        self,
+        *,
+        email: str,
+        name: str,
+        roles: Iterable[str] = (),
+        type: str = "app",
+        id: str | None = None,
+    ) -> Invitation:
+        """Ask somebody to join; the host sends the token to the address.
+
+        Args:
+            email: the address, kept as it is given.
+            name: what to call the person.
+            roles: roles to hold from the first day.
+            type: a user type of the catalog.
+            id: the host's own id for the user; a new random one unless said.
+
+        Raises:
+            AccessDenied: `organization.users:create` is needed, for roles or another type `assign` too.
+            EmailTaken: a user of this organization has the address.
+            UserExists: the id is in use.
+            InvalidValue, UnknownUserType, UnknownRole, RoleNotInPackage: what they say.
+        """
+        key, name = email_key(email), _name(name)
+        token, pending = self._new_invitation()
+        with self._change() as made:
+            wanted = self._newcomer(made, email.strip(), name, tuple(roles), type)
+            before = self._make_room(made, email, key, id)
+            known = next((user for where, user in made.store.people(key) if where != made.id), None)
+            new_id = id or (before.id if before else str(uuid4()))
+            person = known.person if known is not None else new_id
+            user = evolve(wanted, id=new_id, person=person, state="invited", invitation=pending)
+            made.put("user.invited", None, user)
+        return Invitation(user, token, pending.until)
+
+    def add(self, *, id: str, email: str, name: str, roles: Iterable[str] = (), type: str = "app") -> User:
+        """Add a user who is active at once, for hosts with a sign-up of their own.
+
+        Args:
+            id, email, name, roles, type: as `invite` takes them.
+
+        Raises:
+            EmailTaken: somebody of this store has the address; who is of another organization is invited.
+            AccessDenied, UserExists, InvalidValue, UnknownUserType, UnknownRole, RoleNotInPackage: as `invite`.
+            UserLimitReached: the license admits no more named users.
+        """
+        key, name = email_key(email), _name(name)
+        with self._change() as made:
+            wanted = self._newcomer(made, email.strip(), name, tuple(roles), type)
+            self._make_room(made, email, key, id)
+            if any(where != made.id for where, _ in made.store.people(key)):
+                raise EmailTaken(email)
+            return made.put("user.added", None, evolve(wanted, id=id, person=id))
+
+    def reinvite(self, user: str | User) -> Invitation:
+        """Issue a new token for a user, invited or active; the one before is void.
+
+        Raises:
+            AccessDenied: `organization.users:create` is needed; for who may assign, `assign` too.
+            UnknownUser: there is none.
+        """
+        token, pending = self._new_invitation()
+        with self._change() as made:
+            before = self._touched(made, user, "create")
+            after = evolve(before, invitation=pending)
+            made.put("user.reinvited", before, after, details={"until": pending.until.isoformat()})
+        return Invitation(after, token, pending.until)
+
+    def accept(self, token: str) -> User:
+        """Accept an invitation: the user is active from now on. The host calls it when the link is followed.
+
+        Raises:
+            InvitationRefused: the token is unknown here (never issued, used, or made void), or has ended.
+            UserLimitReached: the license admits no more named users; the token can be used later.
+            AccessDenied: called through `as_user`.
+        """
+        if not isinstance(token, str):
+            raise InvalidValue("token", token, "the token of an invitation, a string")
+        with self._change() as made:
+            made.host_only("create")
+            found = made.store.invited(token_hash(token))
+            if found is None or found[0] != made.id or found[1].invitation is None:
+                raise InvitationRefused("unknown")
+            before = found[1]
+            if found[1].invitation.until <= made.now:
+                raise InvitationRefused("ended")
+            after = evolve(before, state="active", invitation=None)
+            known = next((one for where, one in made.store.person(before.person) if where != made.id), None)
+            if before.person != before.id and known is not None:
+                after = evolve(after, id=before.person, email=known.email, name=known.name)
+                made.rename("user.accepted", before, after)
+            else:
+                made.put("user.accepted", before, after)
+        return after
+
+    def lock(self, user: str | User) -> User:
+        """Shut a user out of this organization at once; everything held is kept.
+
+        Raises:
+            AccessDenied: `organization.users:edit` on that user is needed; for who may assign, `assign` too.
+            UnknownUser: there is none.
+            LastAdministrator: nobody who may assign would be left.
+        """
+        with self._change() as made:
+            before = self._touched(made, user, "edit")
+            return made.put("user.locked", before, evolve(before, locked=True))
+
+    def unlock(self, user: str | User) -> User:
+        """Let a locked user in again, with everything held; who has not accepted yet stays invited.
+
+        Raises:
+            AccessDenied, UnknownUser: as `lock`.
+            UserLimitReached: the license admits no more named users.
+        """
+        with self._change() as made:
+            before = self._touched(made, user, "edit")
+            return made.put("user.unlocked", before, evolve(before, locked=False))
+
+    def rename(self, user: str | User, name: str) -> User:
+        """Change what a person is called, in every organization that the person is a user of.
+
+        Raises:
+            AccessDenied: as `lock`; of a person in several organizations only the host may.
+            UnknownUser, InvalidValue: what they say.
+        """
+        name = _name(name)
+        with self._change() as made:
+            before = self._touched(made, user, "edit")
+            for organization, one in self._everywhere(made, before):
+                made.put("user.renamed", one, evolve(one, name=name), organization=organization)
+            return evolve(before, name=name)
+
+    def change_email(self, user: str | User, email: str) -> Invitation:
+        """Change a person's address; here the user has to accept again, and every earlier token is void.
+
+        Raises:
+            AccessDenied: as `lock`; of a person in several organizations only the host may.
+            EmailTaken: somebody of this store has the address.
+            LastAdministrator: nobody who may assign would be left active.
+            UnknownUser, InvalidValue: what they say.
+        """
+        key, address = email_key(email), email.strip()
+        token, pending = self._new_invitation()
+        with self._change() as made:
+            before = self._touched(made, user, "edit")
+            if before.person != before.id:  # still to join: the new address is not known to be the same person's
+                before = evolve(before, person=before.id)
+            made.address_is_free(email, key, before)
+            after = evolve(before, email=address, state="invited", invitation=pending)
+            for organization, one in self._everywhere(made, before):
+                moved = after if organization == made.id else evolve(one, email=address, invitation=None)
+                made.put("user.email_changed", one, moved, organization=organization)
+            for organization, joining in tuple(made.store.person(before.person)):
+                if joining.id != joining.person and joining.invitation is not None:
+                    detached = evolve(joining, person=joining.id, invitation=None)
+                    made.put("user.invitation_voided", joining, detached, organization=organization)
+        return Invitation(after, token, pending.until)
+
+    def dismiss(self, user: str | User) -> None:
+        """Take a user out of this organization, with everything held here; the record is kept for the trail.
+
+        Raises:
+            AccessDenied: `organization.users:delete` is needed; for who may assign, `assign` too.
+            UnknownUser: there is none.
+            LastAdministrator: nobody who may assign would be left.
+        """
+        with self._change() as made:
+            before = self._touched(made, user, "delete")
+            after = evolve(
+                before, dismissed=True, locked=False, roles={}, base={}, overrides={}, staff=None, invitation=None
+            )
+            made.put("user.dismissed", before, after)
+
+    def _stored(self, id: str) -> User | None:
+        return self._view.as_known(self._view.directory.user(self._view.id, id))
+
+    def _new_invitation(self) -> tuple[str, PendingInvitation]:
+        token = new_token()
+        return token, PendingInvitation(token_hash(token), self._view.now() + INVITATION_LIFE)
+
+    def _touched(self, made: Change, user: str | User, action: str) -> User:
+        id = user_id(user)
+        made.ask(action, on=id if action == "edit" else None)
+        before = made.user(id)
+        made.ask_about_administrator(before)
+        return before
+
+    def _newcomer(self, made: Change, email: str, name: str, roles: tuple[str, ...], type: str) -> User:
+        made.ask("create")
+        if roles or type != "app":
+            made.ask("assign")
+        for role in roles:
+            made.may_be_given(role)
+        return User(
+            id="",
+            email=email,
+            name=name,
+            type=known_type(made, type),
+            roles=dict.fromkeys(roles),
+            base=made.record.global_permissions,
+        )
+
+    def _make_room(self, made: Change, email: str, key: str, id: str | None) -> User | None:
+        """Return the dismissed user whose place a newcomer takes, if there is one."""
+        before = next(iter(made.store.users(made.id, email_key=key)), None)
+        if before is not None and not before.dismissed:
+            raise EmailTaken(email)
+        if id is None:
+            return before
+        identifier("id", id)
+        if any(where != made.id or not one.dismissed for where, one in made.store.person(id)):
+            raise UserExists(id)
+        if before is not None and before.id != id:
+            made.store.put_user(made.id, before, email_key=None)
+        return made.store.user(made.id, id)
+
+    def _everywhere(self, made: Change, user: User) -> list[tuple[str, User]]:
+        places = [(where, one) for where, one in made.store.person(user.person) if one.id == user.id]
+        if len(places) > 1:
+            made.host_only("edit")
+        return places
+
+
+def _name(name: str) -> str:
+    if not isinstance(name, str) or not name.strip() or len(name) > 200 or not name.isprintable():
+        raise InvalidValue("name", name, "1 to 200 printable characters")
+    return name.strip()

@@ -1,0 +1,231 @@
+"""What one process knows of an organization, and how fresh it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from threading import RLock
+from time import sleep
+from typing import TypeVar
+
+from attrs import define, evolve, field
+
+from .. import rules
+from ..catalog import Catalog
+from ..clock import Clock
+from ..compiled import Compiled
+from ..directory import Organization, User
+from ..errors import StoreUnavailable
+from ..stores import DirectoryStore
+from .orphans import Reader
+
+V = TypeVar("V")
+
+CACHED_USERS = 100_000
+"""How many users a process keeps at the most."""
+
+
+@define(eq=False)
+class View:
+    """The tables of one organization in one process.
+
+    `rows` may be used as it is until `deadline`; after that, `refresh` asks the store for its revision and
+    drops what has changed. A store that does not answer leaves everything in force for `max_stale`.
+
+    Attributes:
+        id: the organization's id.
+        compiled: the catalog's tables.
+        directory: where the organization is kept.
+        clock: tells when `deadline` is reached.
+        staleness: seconds after which the revision is read again.
+        max_stale: seconds for which the tables outlive the store's last answer.
+        record: the organization's record.
+        rows: each known user's table, by user id.
+        deadline: until when (by `clock.elapsed`) the rows hold.
+        generation: rises whenever something was dropped.
+    """
+
+    id: str
+    compiled: Compiled
+    directory: DirectoryStore
+    clock: Clock
+    staleness: float
+    max_stale: float
+    record: Organization = field(init=False)
+    rows: dict[str, bytes] = field(init=False, factory=dict)
+    deadline: float = field(init=False, default=0.0)
+    generation: int = field(init=False, default=0)
+    _reader: Reader = field(init=False)
+    _users: dict[str, User | None] = field(init=False, factory=dict)
+    _answered: float = field(init=False)
+    _now: datetime = field(init=False)
+    _changes_at: datetime | None = field(init=False, default=None)
+    _lock: RLock = field(init=False, factory=RLock)
+
+    def __attrs_post_init__(self) -> None:
+        self._answered = self.clock.elapsed()
+        self._now = self.clock.now()
+        self._reader = Reader(self.compiled.catalog)
+        self.record = self.stored_record()
+        self.deadline = self._answered + self.staleness
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog that the tables are made from."""
+        return self.compiled.catalog
+
+    def now(self) -> datetime:
+        """Return the wall time."""
+        return self.clock.now()
+
+    def fresh(self, at_least: int | None = None, *, staleness: float | None = None) -> None:
+        """Make sure that what is known is young enough.
+
+        Args:
+            at_least: a revision that must be known.
+            staleness: seconds that an answer may be old; None for the setting, 0 to ask now.
+
+        Raises:
+            StoreUnavailable: the store has not answered for `max_stale`, or `at_least` is not reached in that time.
+        """
+        with self._lock:
+            elapsed = self.clock.elapsed()
+            due = self.deadline if staleness is None else self._answered + staleness
+            if elapsed >= due or self._elsewhen():
+                self._refresh()
+            if at_least is not None and self.record.revision < at_least:
+                self._wait_for(at_least)
+
+    def row(self, id: str) -> bytes:
+        """Return a user's table, read from the store if it is not known yet; an unknown user's allows nothing."""
+        row = self.rows.get(id)
+        if row is not None:
+            return row
+        generation = self.generation
+        row, until = self._compute(self.user(id))
+        with self._lock:
+            if generation == self.generation:
+                _keep(self.rows, id, row)
+                if until is not None and (self._changes_at is None or until < self._changes_at):
+                    self._changes_at = until
+                    self.deadline = min(self.deadline, self._elapsed_at(until))
+        return row
+
+    def user(self, id: str) -> User | None:
+        """Return a user as the tables know it: nobody dismissed, no name that the catalog does not have."""
+        try:
+            return self._users[id]
+        except KeyError:
+            pass
+        generation = self.generation
+        user = self.as_known(self.directory.user(self.id, id))
+        with self._lock:
+            if generation == self.generation:
+                _keep(self._users, id, user)
+        return user
+
+    def as_known(self, user: User | None) -> User | None:
+        """Return a stored user with what the catalog does not have made safe; None for nobody and the dismissed."""
+        if user is None or user.dismissed:
+            return None
+        return self._reader.user(user)
+
+    def stored_record(self) -> Organization:
+        """Return the organization's record from the store, with what the catalog does not have made safe."""
+        return self.as_known_record(self.directory.organization(self.id))
+
+    def as_known_record(self, record: Organization) -> Organization:
+        """Return a stored record with what the catalog does not have made safe."""
+        return self._reader.organization(record)
+
+    def everyone(self) -> Iterator[User]:
+        """Iterate over the organization's users, in the order of their ids."""
+        for stored in self.directory.users(self.id):
+            user = self.as_known(stored)
+            if user is not None:
+                yield user
+
+    def row_of(self, user: User, record: Organization | None = None) -> bytes:
+        """Return the table that a user has now, or would have under another record's license."""
+        license = (record or self.record).license
+        return self.compiled.row(license, user, self.now())[0]
+
+    def barred(self, user: User | None) -> str | None:
+        """Return why a user may not be signed in, None where nothing is in the way (rule 1, and section 5)."""
+        if user is None:
+            return "unknown_user"
+        if user.locked:
+            return "locked"
+        if not user.active:
+            return "not_active"
+        if rules.is_valid(self.record.license, self.now()):
+            return None
+        byte, bit = self.compiled.slot("organization.license", "edit", self.catalog.scopes[-1])
+        return None if self.row(user.id)[byte] & bit else "license_not_valid"
+
+    def _compute(self, user: User | None) -> tuple[bytes, datetime | None]:
+        if user is None:
+            return self.compiled.nothing, None
+        return self.compiled.row(self.record.license, user, self.now())
+
+    def _refresh(self) -> None:
+        asked = self.clock.elapsed()
+        try:
+            if self.directory.revision(self.id) != self.record.revision:
+                self._catch_up()
+            self._answered = asked
+        except StoreUnavailable:
+            if asked - self._answered >= self.max_stale:
+                raise
+        if self._elsewhen():
+            self._forget_all()
+        self._now = self.clock.now()
+        self.deadline = min(asked + self.staleness, self._answered + self.max_stale)
+        if self._changes_at is not None:
+            self.deadline = min(self.deadline, self._elapsed_at(self._changes_at))
+
+    def _elapsed_at(self, moment: datetime) -> float:
+        return self.clock.elapsed() + (moment - self.clock.now()).total_seconds()
+
+    def _elsewhen(self) -> bool:
+        # Rows are made for a moment: they end with the first role, override or license that begins or ends,
+        # and when the wall clock was set back nothing is known of when that was.
+        now = self.clock.now()
+        return now < self._now or (self._changes_at is not None and now >= self._changes_at)
+
+    def _catch_up(self) -> None:
+        changes = self.directory.changes(self.id, self.record.revision)
+        if changes.organization:
+            self.record = evolve(self.stored_record(), revision=changes.revision)
+            self._forget_all()
+            return
+        self.generation += 1
+        self.record = evolve(self.record, revision=changes.revision)
+        for id in changes.users:
+            self.rows.pop(id, None)
+            self._users.pop(id, None)
+
+    def _forget_all(self) -> None:
+        self.generation += 1
+        self.rows.clear()
+        self._users.clear()
+        self._changes_at = None
+
+    def _wait_for(self, revision: int) -> None:
+        waited = 0.0
+        while True:
+            self._refresh()
+            if self.record.revision >= revision:
+                return
+            if waited >= self.max_stale:
+                raise StoreUnavailable(
+                    self.directory.url, f"it is at revision {self.record.revision}, and {revision} was asked for"
+                )
+            sleep(0.01)
+            waited += 0.01
+
+
+def _keep(kept: dict[str, V], id: str, value: V) -> None:
+    while len(kept) >= CACHED_USERS:
+        del kept[next(iter(kept))]
+    kept[id] = value
