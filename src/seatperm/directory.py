@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Literal, TypeVar
+from typing import Literal
 
 from attrs import evolve, field, frozen
 
@@ -14,23 +14,11 @@ from .catalog import Entry, written_entry
 from .errors import InvalidValue
 from .license import License
 
-T = TypeVar("T")
 
-
-def _sorted(value: Mapping[str, T]) -> Mapping[str, T]:
-    return MappingProxyType(dict(sorted(value.items())))
-
-
-def _roles(value: Mapping[str, datetime | None]) -> Mapping[str, datetime | None]:
-    return _sorted(value)
-
-
-def _entries(value: Mapping[str, Entry]) -> Mapping[str, Entry]:
-    return _sorted(value)
-
-
-def _overrides(value: Mapping[str, Override]) -> Mapping[str, Override]:
-    return _sorted(value)
+def _freeze(record: object, *maps: str) -> None:
+    # Not by attrs converters: pyright takes their fields for descriptors, which fit no protocol.
+    for name in maps:
+        object.__setattr__(record, name, MappingProxyType(dict(sorted(getattr(record, name).items()))))
 
 
 @frozen
@@ -86,13 +74,16 @@ class User:
     type: str = "app"
     state: Literal["invited", "active"] = "active"
     locked: bool = False
-    roles: Mapping[str, datetime | None] = field(factory=dict, converter=_roles)
-    base: Mapping[str, Entry] = field(factory=dict, converter=_entries)
-    overrides: Mapping[str, Override] = field(factory=dict, converter=_overrides)
+    roles: Mapping[str, datetime | None] = field(factory=dict)
+    base: Mapping[str, Entry] = field(factory=dict)
+    overrides: Mapping[str, Override] = field(factory=dict)
     staff: str | None = None
     invitation: PendingInvitation | None = field(default=None, repr=False)
     dismissed: bool = field(default=False, repr=False)
     person: str = field(default="", repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        _freeze(self, "roles", "base", "overrides")
 
     @property
     def active(self) -> bool:
@@ -114,9 +105,12 @@ class Organization:
 
     id: str
     license: License
-    global_permissions: Mapping[str, Entry] = field(factory=dict, converter=_entries)
+    global_permissions: Mapping[str, Entry] = field(factory=dict)
     catalog: str = ""
     revision: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        _freeze(self, "global_permissions")
 
 
 def email_key(address: str) -> str:

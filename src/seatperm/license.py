@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -11,14 +11,6 @@ from typing import Literal
 from attrs import field, frozen
 
 from .catalog import Catalog, Money
-
-
-def _names(value: Iterable[str]) -> frozenset[str]:
-    return frozenset(value)
-
-
-def _counts(value: Mapping[str, int]) -> Mapping[str, int]:
-    return MappingProxyType(dict(sorted(value.items())))
 
 
 @frozen
@@ -37,13 +29,17 @@ class License:
     """
 
     package: str
-    add_ons: frozenset[str] = field(default=(), converter=_names)
+    add_ons: frozenset[str] = frozenset()
     session_limit: int = 1
     user_limit: int | None = None
     seat_per: Literal["session", "user"] = "session"
-    reserved: Mapping[str, int] = field(factory=dict, converter=_counts)
+    reserved: Mapping[str, int] = field(factory=dict)
     valid_from: datetime | None = None
     valid_until: datetime | None = None
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "add_ons", frozenset(self.add_ons))
+        object.__setattr__(self, "reserved", MappingProxyType(dict(sorted(self.reserved.items()))))
 
 
 def problems(license: License) -> Iterator[str]:
