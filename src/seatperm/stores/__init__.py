@@ -7,17 +7,20 @@ as they are: whole, equal, times in UTC.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Final, Literal, Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..audit import Event, Head
 from ..clock import Clock
 from ..directory import Organization, User
 from ..errors import InvalidValue
 from ..sessions import Full, Seat, SeatRequest
+
+SQLITE: Final = "sqlite:///"
 
 
 @frozen
@@ -36,7 +39,11 @@ class Changes:
 
 
 class DirectoryReader(Protocol):
-    """What may be read, outside a change (each call by itself) or inside one (all of one moment)."""
+    """What may be read, outside a change (each call by itself) or inside one (all of one moment).
+
+    An organization that there is not has no users, no events and an empty head; its record and its revision
+    raise `UnknownOrganization`.
+    """
 
     def organization(self, organization: str) -> Organization:
         """Return the organization's record, or raise `UnknownOrganization`."""
@@ -52,15 +59,23 @@ class DirectoryReader(Protocol):
         """Iterate over users in the order of their ids (by code point), dismissed ones too, never all in memory.
 
         With `email_key` those of that address, with `roles` those who hold at least one of them (ended or not).
+        A user who is changed while the iterator is read is there as before or as after.
         """
         ...
 
 
 class DirectoryChange(DirectoryReader, Protocol):
-    """One transaction. All of it is kept, or, after any exception, nothing."""
+    """One transaction. All of it is kept, or, after any exception, nothing; ended, it raises `StoreUnavailable`.
+
+    A call that raises has written nothing. A user or an event of an organization that there is not is refused
+    with `UnknownOrganization`.
+    """
 
     def revision(self, organization: str) -> int:
-        """Return the revision that this change will make: the present one and one more, however often it is asked."""
+        """Return the revision that this change will make: the present one and one more, however often it is asked.
+
+        1 for an organization that there is not yet.
+        """
         ...
 
     def head(self, organization: str) -> Head:
@@ -88,11 +103,23 @@ class DirectoryChange(DirectoryReader, Protocol):
         ...
 
     def put_user(self, organization: str, user: User, *, email_key: str | None) -> None:
-        """Write a user, new or not; `email_key` None gives the address free."""
+        """Write a user, new or not; `email_key` None gives the address free.
+
+        Raises:
+            EmailTaken: another user of the organization has the `email_key`.
+        """
         ...
 
     def rename(self, organization: str, id: str, user: User, *, email_key: str | None) -> None:
-        """Write `user` in place of the user that had `id`, whose row is gone: an accepted invitation's shared id."""
+        """Write `user` in place of the user that had `id`, whose row is gone: an accepted invitation's shared id.
+
+        A dismissed user who had the new id is overwritten.
+
+        Raises:
+            UnknownUser: nobody has `id`.
+            UserExists: another user has the new id.
+            EmailTaken: another user of the organization has the `email_key`.
+        """
         ...
 
     def append(self, organization: str, event: Event) -> None:
@@ -109,8 +136,11 @@ class DirectoryStore(DirectoryReader, Protocol):
         2. A change that wrote anything raises the revision of each organization it wrote to by one, however
            much it wrote; one that wrote nothing, or failed, raises none.
         3. What a finished change wrote is seen by every later call of every process, and survives a crash.
-        4. `changes(organization, since)` names every user written after the revision `since`.
+        4. `changes(organization, since)` names every user written after the revision `since`, and every id
+           that was given up for another.
         5. Two users of one organization never have the same id or `email_key`.
+        6. A change begun by a thread that is in the middle of another one on the same store raises
+           `StoreUnavailable` at once; a reading call in the middle of a change sees nothing of it.
     """
 
     url: str
@@ -157,7 +187,7 @@ class SessionStore(Protocol):
         3. G3: `renew` and `release` with a token that is not the session's present one change nothing.
         4. A session is keyed by (user, client): an `acquire` with a live key keeps the session's id and seat,
            takes the new token (the old one is dead) and renews the lease, whatever the limit. A `client` of
-           None has no key.
+           None has no key; but a request sent twice (same session id and token) is one request.
         5. Seats: with `per_user` a user with a live session takes no further seat; `in_use` counts users then.
            Who gets one is `seatperm.sessions.admits`, over live seats and live waiters in front.
         6. A refused request with a `ticket` keeps its place, by first asking, for `patience` seconds from the
@@ -208,10 +238,11 @@ def open_directory(url: str) -> DirectoryStore:
         from .memory import MemoryDirectory
 
         return MemoryDirectory()
-    if url.startswith("sqlite:///"):
+    if url.startswith(SQLITE):
         from .sqlite import SQLiteDirectory
 
-        return SQLiteDirectory(url.removeprefix("sqlite:///"))
+        where = SQLiteURL.parse(url)
+        return SQLiteDirectory(where.path, synchronous=where.synchronous or "full", timeout=where.timeout)
     raise InvalidValue("store", _without_secrets(url), "'memory://' or 'sqlite:///path/to/file.db'")
 
 
@@ -223,14 +254,53 @@ def open_sessions(url: str, clock: Clock) -> SessionStore:
         StoreUnavailable, StoreDamaged, StoreVersion: it can't be opened.
     """
     if url == "memory://":
-        from .memory import MemorySessions
+        from .memory_sessions import MemorySessions
 
         return MemorySessions(clock)
-    if url.startswith("sqlite:///"):
+    if url.startswith(SQLITE):
         from .sqlite_sessions import SQLiteSessions
 
-        return SQLiteSessions(url.removeprefix("sqlite:///"), clock)
+        where = SQLiteURL.parse(url)
+        return SQLiteSessions(where.path, clock, synchronous=where.synchronous or "normal", timeout=where.timeout)
     raise InvalidValue("session_store", _without_secrets(url), "'memory://' or 'sqlite:///path/to/file.db'")
+
+
+@frozen
+class SQLiteURL:
+    """What a `sqlite:///path?timeout=5&synchronous=normal` says; the path is relative, or absolute with a fourth slash.
+
+    Attributes:
+        path: of the file.
+        synchronous: "full" or "normal", None where the store chooses.
+        timeout: seconds to wait for other writers.
+    """
+
+    path: str
+    synchronous: Literal["full", "normal"] | None = None
+    timeout: float = 30.0
+
+    @classmethod
+    def parse(cls, url: str) -> SQLiteURL:
+        """Read a URL.
+
+        Raises:
+            InvalidValue: it says something else after the question mark.
+        """
+        path, _, options = url.removeprefix(SQLITE).partition("?")
+        read = cls(path)
+        for option in filter(None, options.split("&")):
+            match option.split("="):
+                case ["synchronous", ("full" | "normal") as synchronous]:
+                    read = evolve(read, synchronous=synchronous)
+                case ["timeout", seconds] if re.fullmatch(r"\d{1,6}(\.\d{1,6})?", seconds):
+                    read = evolve(read, timeout=float(seconds))
+                case _:
+                    raise InvalidValue(
+                        "store",
+                        url,
+                        f"'timeout=' and seconds, or 'synchronous=' and 'full' or 'normal', for {option!r}",
+                    )
+        return read
 
 
 def _without_secrets(url: str) -> str:

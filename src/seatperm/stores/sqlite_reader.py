@@ -1,0 +1,155 @@
+"""Users and organizations, read from the tables of a SQLite directory."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator
+from functools import lru_cache
+from itertools import groupby, islice
+from typing import TypeVar
+
+from ..audit import Head
+from ..directory import Organization, Override, PendingInvitation, User
+from ..errors import StoreDamaged, UnknownOrganization
+from ..license import License
+from .sqlite_file import Row, Values
+from .written import read_entries, read_entry, read_time, write_json
+
+T = TypeVar("T")
+
+PAGE = 256
+"""How many rows are in memory at one time while users or events are read."""
+
+ORGANIZATION = """
+    SELECT id, package, add_ons, session_limit, user_limit, seat_per, reserved, valid_from, valid_until,
+           global_permissions, catalog, revision
+    FROM organizations WHERE id = ?"""
+
+USER = """
+    SELECT id, email, name, type, state, locked, base, staff, invitation_hash, invitation_until, dismissed, person,
+           (SELECT json_group_object(role, until) FROM user_roles AS held
+            WHERE held.organization = users.organization AND held.user = users.id),
+           (SELECT json_group_array(json_array(resource, grants, until)) FROM user_overrides AS kept
+            WHERE kept.organization = users.organization AND kept.user = users.id),
+           organization
+    FROM users"""
+
+HEAD = "SELECT events, last_hash FROM organizations WHERE id = ?"
+
+# Bases and overrides repeat from user to user: a text that was read lately is not read again.
+_entries = lru_cache(4096)(read_entries)
+_entry = lru_cache(4096)(read_entry)
+
+
+class SQLiteReader(ABC):
+    """What may be read both inside a change and outside."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def organization(self, organization: str) -> Organization:
+        """Return the organization's record, or raise `UnknownOrganization`."""
+        rows = self._select(ORGANIZATION, (organization,))
+        if not rows:
+            raise UnknownOrganization(organization)
+        return self._read("the organization", _organization, rows[0])
+
+    def user(self, organization: str, id: str) -> User | None:
+        """Return a user by id, dismissed ones too; None where there is none."""
+        rows = self._select(f"{USER} WHERE organization = ? AND id = ?", (organization, id))
+        return self._read("the user", _user, rows[0]) if rows else None
+
+    def users(
+        self, organization: str, *, email_key: str | None = None, roles: Collection[str] | None = None
+    ) -> Iterator[User]:
+        """Iterate over users in the order of their ids, in pages, each page of one moment."""
+        found: Iterator[User]
+        if email_key is not None:
+            found = (user for _, user in self._placed("email_key = ? AND organization = ?", email_key, organization))
+        elif roles is not None:
+            found = self._holders(organization, roles)
+        else:
+            found = self._everyone(organization)
+        return found if roles is None else (user for user in found if not user.roles.keys().isdisjoint(roles))
+
+    def head(self, organization: str) -> Head:
+        """Return where the organization's trail ends."""
+        rows = self._select(HEAD, (organization,))
+        return Head(*rows[0]) if rows else Head()
+
+    def _everyone(self, organization: str) -> Iterator[User]:
+        page, last = f"{USER} WHERE organization = ? AND id > ? ORDER BY id LIMIT ?", ""
+        while rows := self._select(page, (organization, last, PAGE)):
+            for row in rows:
+                yield self._read("the user", _user, row)
+            last = rows[-1][0]
+
+    def _holders(self, organization: str, roles: Collection[str]) -> Iterator[User]:
+        # Each role's holders come in order, so merging them never sorts all holders of a common role.
+        ids = (id for id, _ in groupby(heapq.merge(*(self._ids(organization, role) for role in set(roles)))))
+        page = f"{USER} WHERE organization = ? AND id IN (SELECT value FROM json_each(?)) ORDER BY id"
+        while wanted := list(islice(ids, PAGE)):
+            for row in self._select(page, (organization, write_json(wanted))):
+                yield self._read("the user", _user, row)
+
+    def _ids(self, organization: str, role: str) -> Iterator[str]:
+        page = "SELECT user FROM user_roles WHERE organization = ? AND role = ? AND user > ? ORDER BY user LIMIT ?"
+        last = ""
+        while rows := self._select(page, (organization, role, last, PAGE)):
+            yield from (id for (id,) in rows)
+            (last,) = rows[-1]
+
+    def _placed(self, where: str, *values: str) -> Iterator[tuple[str, User]]:
+        for row in self._select(f"{USER} WHERE {where} ORDER BY organization, id", values):
+            yield row[-1], self._read("the user", _user, row)
+
+    def _read(self, what: str, reading: Callable[[Row], T], row: Row) -> T:
+        try:
+            return reading(row)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise StoreDamaged(self.url, f"{what} {row[0]!r} can't be read: {error}") from error
+
+    @abstractmethod
+    def _select(self, sql: str, values: Values = ()) -> list[Row]:
+        """Run one SELECT."""
+
+
+def _organization(row: Row) -> Organization:
+    id, package, add_ons, session_limit, user_limit, seat_per, reserved, begin, end, permissions, catalog, revision = (
+        row
+    )
+    license = License(
+        package,
+        json.loads(add_ons),
+        session_limit,
+        user_limit,
+        seat_per,
+        json.loads(reserved),
+        read_time(begin),
+        read_time(end),
+    )
+    return Organization(id, license, _entries(permissions), catalog, revision)
+
+
+def _user(row: Row) -> User:
+    id, email, name, type, state, locked, base, staff, token, ends, dismissed, person, roles, overrides, _ = row
+    until = read_time(ends)
+    return User(
+        id=id,
+        email=email,
+        name=name,
+        type=type,
+        state=state,
+        locked=locked != 0,
+        roles={role: read_time(text) for role, text in json.loads(roles).items()},
+        base=_entries(base),
+        overrides={
+            resource: Override(_entry(grants), read_time(text)) for resource, grants, text in json.loads(overrides)
+        },
+        staff=staff,
+        invitation=None if until is None else PendingInvitation(token, until),
+        dismissed=dismissed != 0,
+        person=person,
+    )

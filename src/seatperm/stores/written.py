@@ -1,0 +1,58 @@
+"""Records as text, as the stores that keep text write them: JSON and ISO times that people can read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+
+from .. import entries
+from ..catalog import Entry, written_entry
+from ..clock import aware
+
+
+def write_time(value: datetime | None) -> str | None:
+    """Return an ISO time in UTC.
+
+    Raises:
+        InvalidValue: it has no time zone.
+    """
+    return None if value is None else aware("a time", value).isoformat()
+
+
+def read_time(text: str | None) -> datetime | None:
+    """Return what `write_time` wrote."""
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def write_json(value: object) -> str:
+    """Return the JSON text of a value, letters of every script as they are."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def write_entry(entry: Entry) -> str:
+    """Return an entry as JSON text, in the form of a catalog file."""
+    return write_json(written_entry(entry))
+
+
+def read_entry(text: str) -> Entry:
+    """Return what `write_entry` wrote."""
+    return _entry(json.loads(text))
+
+
+def write_entries(by_resource: Mapping[str, Entry]) -> str:
+    """Return entries by resource as JSON text, in the form of a catalog file."""
+    return write_json({resource: written_entry(entry) for resource, entry in by_resource.items()})
+
+
+def read_entries(text: str) -> Mapping[str, Entry]:
+    """Return what `write_entries` wrote."""
+    return MappingProxyType({resource: _entry(value) for resource, value in json.loads(text).items()})
+
+
+def _entry(value: object) -> Entry:
+    entry, misfits = entries.read_entry(value)
+    if misfits:
+        raise ValueError(misfits[0].finding)
+    return entry
