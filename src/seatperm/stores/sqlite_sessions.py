@@ -1,0 +1,423 @@
+"""The SQLite session store: any number of processes of one machine share its seats."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+
+from ..clock import Clock, micros
+from ..sessions import Full, Seat, SeatRequest, admits
+from .sqlite_file import Schema, SQLiteFile
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+# `seats` counts what `sessions` holds, and names the boot that the microseconds in `ends` count from. Triggers
+# keep the counts, so that rows removed by hand are counted too.
+_TABLES = (
+    """
+    CREATE TABLE seats (
+        organization TEXT PRIMARY KEY,
+        boot TEXT NOT NULL,
+        sessions INTEGER NOT NULL DEFAULT 0,
+        users INTEGER NOT NULL DEFAULT 0,
+        last_number INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE sessions (
+        organization TEXT NOT NULL,
+        token_hash TEXT NOT NULL,
+        id TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        user_id TEXT NOT NULL,
+        client TEXT,
+        holds TEXT NOT NULL,
+        started_at TEXT NOT NULL,
+        expires_at TEXT NOT NULL,
+        ends INTEGER NOT NULL,
+        PRIMARY KEY (organization, token_hash)
+    ) WITHOUT ROWID
+    """,
+    "CREATE UNIQUE INDEX sessions_of_user ON sessions (organization, user_id, client)",
+    "CREATE INDEX sessions_by_end ON sessions (organization, ends)",
+    """
+    CREATE TABLE seat_holders (
+        organization TEXT NOT NULL,
+        role TEXT NOT NULL,
+        user_id TEXT NOT NULL,
+        session TEXT NOT NULL,
+        PRIMARY KEY (organization, role, user_id, session)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE seat_queue (
+        place INTEGER PRIMARY KEY,
+        organization TEXT NOT NULL,
+        ticket TEXT NOT NULL,
+        user_id TEXT NOT NULL,
+        holds TEXT NOT NULL,
+        ends INTEGER NOT NULL,
+        UNIQUE (organization, ticket)
+    )
+    """,
+    "CREATE INDEX seat_queue_by_place ON seat_queue (organization, place)",
+    "CREATE INDEX seat_queue_by_end ON seat_queue (organization, ends)",
+    """
+    CREATE TRIGGER session_begins AFTER INSERT ON sessions BEGIN
+        UPDATE seats SET sessions = sessions + 1, last_number = new.number, users = users + NOT EXISTS (
+            SELECT 1 FROM sessions
+            WHERE organization = new.organization AND user_id = new.user_id AND token_hash <> new.token_hash
+        ) WHERE organization = new.organization;
+    END
+    """,
+    """
+    CREATE TRIGGER session_ends AFTER DELETE ON sessions BEGIN
+        UPDATE seats SET sessions = sessions - 1, users = users - NOT EXISTS (
+            SELECT 1 FROM sessions WHERE organization = old.organization AND user_id = old.user_id
+        ) WHERE organization = old.organization;
+    END
+    """,
+    """
+    CREATE TRIGGER holder_begins AFTER INSERT ON sessions WHEN new.holds <> '[]' BEGIN
+        INSERT INTO seat_holders SELECT new.organization, value, new.user_id, new.id FROM json_each(new.holds);
+    END
+    """,
+    """
+    CREATE TRIGGER holder_ends AFTER DELETE ON sessions WHEN old.holds <> '[]' BEGIN
+        DELETE FROM seat_holders WHERE organization = old.organization AND user_id = old.user_id
+            AND session = old.id AND role IN (SELECT value FROM json_each(old.holds));
+    END
+    """,
+    """
+    CREATE TRIGGER holder_changes AFTER UPDATE OF holds ON sessions WHEN old.holds <> new.holds BEGIN
+        DELETE FROM seat_holders WHERE organization = old.organization AND user_id = old.user_id
+            AND session = old.id AND role IN (SELECT value FROM json_each(old.holds));
+        INSERT INTO seat_holders SELECT new.organization, value, new.user_id, new.id FROM json_each(new.holds);
+    END
+    """,
+)
+
+_COUNT = """
+    SELECT boot, sessions, users, last_number,
+        (SELECT min(ends) FROM sessions WHERE organization = seats.organization),
+        EXISTS (SELECT 1 FROM seat_queue WHERE organization = seats.organization)
+    FROM seats WHERE organization = ?
+"""
+_SEAT = "id, user_id, client, started_at, expires_at, ends"
+_SAME_BOOT = "EXISTS (SELECT 1 FROM seats WHERE organization = sessions.organization AND boot = ?)"
+_KEEP = "UPDATE sessions SET token_hash = ?, holds = ?, expires_at = ?, ends = ? WHERE organization = ?"
+
+
+_SeatRow = tuple[str, str, str | None, str, str, int]
+"""What `_SEAT` selects."""
+
+
+def _make_tables(database: Database) -> None:
+    for statement in _TABLES:
+        database.execute(statement)
+
+
+_SCHEMA = Schema(name="seatperm.sessions", steps={"0001_sessions": _make_tables})
+
+
+class _Count(NamedTuple):
+    boot: str
+    sessions: int
+    users: int
+    last_number: int
+    next_end: int | None
+    queued: int
+
+    def in_use(self, per_user: bool) -> int:
+        return self.users if per_user else self.sessions
+
+    def full(self, per_user: bool, now: int) -> Full:
+        next_free_in = None if self.next_end is None else (self.next_end - now) / 1_000_000
+        return Full(in_use=self.in_use(per_user), next_free_in=next_free_in)
+
+
+class SQLiteSessions:
+    """Keeps seats in a SQLite file.
+
+    One write transaction decides. Nothing in it takes longer the more sessions there are, but for the leases
+    that have run out, each of which it ends. Leases are counted by the machine's boot clock: those of an
+    earlier boot are void, and so nothing is lost when a power cut takes the last transactions with it.
+
+    Args:
+        path: of the file; a directory store may share it.
+        clock: tells when leases end.
+        synchronous: "normal" or "full", see `SQLiteFile`.
+        timeout: seconds to wait for another writer.
+
+    Raises:
+        InvalidValue, StoreUnavailable, StoreDamaged, StoreVersion: as `SQLiteFile` does.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        clock: Clock,
+        *,
+        synchronous: Literal["full", "normal"] = "normal",
+        timeout: float = 30.0,
+    ) -> None:
+        self._clock = clock
+        self._file = SQLiteFile(path, _SCHEMA, synchronous=synchronous, timeout=timeout)
+        self._seen_full: set[str] = set()
+        self.url = self._file.url
+
+    def acquire(self, request: SeatRequest) -> Seat | Full:
+        """Take a seat, or say that there is none."""
+        # Where the last answer was a refusal, the next one likely is: look without the write lock.
+        if request.organization in self._seen_full and request.ticket is None:
+            full = self._refusal(request)
+            if full is not None:
+                return full
+        with self._file.write() as connection:
+            answer = self._decide(connection, request)
+        if isinstance(answer, Full):
+            self._seen_full.add(request.organization)
+        else:
+            self._seen_full.discard(request.organization)
+        return answer
+
+    def leave(self, organization: str, ticket: str) -> None:
+        """Give up a place in the queue."""
+        with self._file.write() as connection:
+            connection.execute("DELETE FROM seat_queue WHERE organization = ? AND ticket = ?", (organization, ticket))
+
+    def find(self, organization: str, token_hash: str) -> Seat | None:
+        """Return the live session with this token; None once it is over."""
+        row = self._file.row(
+            f"SELECT {_SEAT} FROM sessions WHERE organization = ? AND token_hash = ? AND {_SAME_BOOT}",
+            (organization, token_hash, self._clock.boot),
+        )
+        now = self._now()
+        seat = _seat(cast(_SeatRow, row), now) if row is not None else None
+        return seat if seat is not None and seat.remaining > 0 else None
+
+    def renew(self, organization: str, token_hash: str, lease: float) -> Seat | None:
+        """Let the live session's lease run for `lease` seconds from now; None once it is over."""
+        with self._file.write() as connection:
+            now = self._now()
+            row = connection.execute(
+                "UPDATE sessions SET expires_at = ?, ends = ? "
+                f"WHERE organization = ? AND token_hash = ? AND ends > ? AND {_SAME_BOOT} RETURNING {_SEAT}",
+                (
+                    _text(self._clock.now() + timedelta(seconds=lease)),
+                    now + micros(lease),
+                    organization,
+                    token_hash,
+                    now,
+                    self._clock.boot,
+                ),
+            ).fetchone()
+        return _seat(row, now) if row is not None else None
+
+    def release(self, organization: str, session_id: str, token_hash: str | None) -> bool:
+        """End a live session, if the token is its own, or None is given; tell whether it did.
+
+        Without a token all of the organization's sessions are looked through, outside the write lock.
+        """
+        if token_hash is not None:
+            return self._delete(organization, session_id, token_hash)
+        while True:
+            row = self._file.row(
+                f"SELECT token_hash FROM sessions WHERE organization = ? AND id = ? AND ends > ? AND {_SAME_BOOT}",
+                (organization, session_id, self._now(), self._clock.boot),
+            )
+            if row is None:
+                return False
+            if self._delete(organization, session_id, str(row[0])):
+                return True
+
+    def live(self, organization: str) -> Iterator[Seat]:
+        """Iterate over the live sessions, first started first."""
+        with self._file.read() as connection:
+            now = self._now()
+            rows = connection.execute(
+                f"SELECT {_SEAT} FROM sessions WHERE organization = ? AND ends > ? AND {_SAME_BOOT} ORDER BY number",
+                (organization, now, self._clock.boot),
+            ).fetchall()
+        return (_seat(row, now) for row in rows)
+
+    def close(self) -> None:
+        """Close the file's connections; later calls raise `StoreUnavailable`."""
+        self._file.close()
+
+    def _now(self) -> int:
+        return micros(self._clock.elapsed())
+
+    def _refusal(self, request: SeatRequest) -> Full | None:
+        with self._file.read() as connection:
+            count = _count(connection, request.organization)
+            # Read after the count: what has not ended by now had not ended then.
+            now = self._now()
+            if count is None or count.boot != self._clock.boot or count.in_use(request.per_user) < request.limit:
+                return None
+            if count.next_end is None or count.next_end <= now or _has_a_session(connection, request):
+                return None
+            return count.full(request.per_user, now)
+
+    def _decide(self, connection: sqlite3.Connection, request: SeatRequest) -> Seat | Full:
+        now, wall = self._now(), self._clock.now()
+        count = self._expire(connection, request.organization, now)
+        ends, started_at = now + micros(request.lease), _text(wall)
+        expires_at = _text(wall + timedelta(seconds=request.lease))
+        row = _keep(connection, request, expires_at, ends)
+        if row is None and not _admits(connection, request, count):
+            if request.ticket is not None:
+                connection.execute(
+                    "INSERT INTO seat_queue (organization, ticket, user_id, holds, ends) VALUES (?, ?, ?, ?, ?) "
+                    "ON CONFLICT DO UPDATE SET user_id = excluded.user_id, holds = excluded.holds, "
+                    "ends = excluded.ends",
+                    (
+                        request.organization,
+                        request.ticket,
+                        request.user_id,
+                        _names(request.holds),
+                        now + micros(request.patience),
+                    ),
+                )
+            return count.full(request.per_user, now)
+        if count.queued and request.ticket is not None:
+            connection.execute(
+                "DELETE FROM seat_queue WHERE organization = ? AND ticket = ?", (request.organization, request.ticket)
+            )
+        if row is None:
+            connection.execute(
+                "INSERT INTO sessions (organization, token_hash, id, number, user_id, client, holds, started_at, "
+                "expires_at, ends) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    request.organization,
+                    request.token_hash,
+                    request.session_id,
+                    count.last_number + 1,
+                    request.user_id,
+                    request.client,
+                    _names(request.holds),
+                    started_at,
+                    expires_at,
+                    ends,
+                ),
+            )
+            row = (request.session_id, request.user_id, request.client, started_at, expires_at, ends)
+        return _seat(row, now)
+
+    def _expire(self, connection: sqlite3.Connection, organization: str, now: int) -> _Count:
+        """End what has run out by now, sessions and waiters, and count what is left."""
+        count = _count(connection, organization)
+        boot = self._clock.boot
+        while count is None or count.boot != boot or (count.next_end is not None and count.next_end <= now):
+            if count is None:
+                connection.execute("INSERT INTO seats (organization, boot) VALUES (?, ?)", (organization, boot))
+            elif count.boot != boot:
+                connection.execute("DELETE FROM sessions WHERE organization = ?", (organization,))
+                connection.execute("DELETE FROM seat_queue WHERE organization = ?", (organization,))
+                connection.execute("UPDATE seats SET boot = ? WHERE organization = ?", (boot, organization))
+            else:
+                connection.execute("DELETE FROM sessions WHERE organization = ? AND ends <= ?", (organization, now))
+            count = _count(connection, organization)
+        if count.queued:
+            connection.execute("DELETE FROM seat_queue WHERE organization = ? AND ends <= ?", (organization, now))
+        return count
+
+    def _delete(self, organization: str, session_id: str, token_hash: str) -> bool:
+        with self._file.write() as connection:
+            return (
+                connection.execute(
+                    "DELETE FROM sessions "
+                    f"WHERE organization = ? AND token_hash = ? AND id = ? AND ends > ? AND {_SAME_BOOT}",
+                    (organization, token_hash, session_id, self._now(), self._clock.boot),
+                ).rowcount
+                == 1
+            )
+
+
+def _count(connection: sqlite3.Connection, organization: str) -> _Count | None:
+    row = connection.execute(_COUNT, (organization,)).fetchone()
+    return _Count(*row) if row is not None else None
+
+
+def _has_a_session(connection: sqlite3.Connection, request: SeatRequest) -> bool:
+    """Tell whether who asks needs no further seat: the same client, the same request, or a user with a seat."""
+    where, value = "token_hash = ?", request.token_hash
+    if request.per_user:
+        where, value = "user_id = ?", request.user_id
+    elif request.client is not None:
+        where, value = "user_id = ? AND client = ?", request.user_id
+    values = (request.organization, value) + ((request.client,) if where.endswith("client = ?") else ())
+    return (
+        connection.execute(f"SELECT 1 FROM sessions WHERE organization = ? AND {where}", values).fetchone() is not None
+    )
+
+
+def _keep(connection: sqlite3.Connection, request: SeatRequest, expires_at: str, ends: int) -> _SeatRow | None:
+    """Give the live session of the same client, or of the same request sent before, its new token and lease."""
+    values = (request.token_hash, _names(request.holds), expires_at, ends, request.organization)
+    if request.client is not None:
+        where, key = "user_id = ? AND client = ?", (request.user_id, request.client)
+    else:
+        where, key = "token_hash = ? AND id = ?", (request.token_hash, request.session_id)
+    row: _SeatRow | None = connection.execute(f"{_KEEP} AND {where} RETURNING {_SEAT}", values + key).fetchone()
+    return row
+
+
+def _admits(connection: sqlite3.Connection, request: SeatRequest, count: _Count) -> bool:
+    """Tell whether there is a seat for who asks, after those who wait in front."""
+    if request.per_user and _has_a_session(connection, request):
+        return True
+    who = "DISTINCT user_id" if request.per_user else "1"
+    # More holders than are reserved for make no difference, so no more are counted.
+    inside = {
+        role: connection.execute(
+            f"SELECT count(*) FROM (SELECT {who} FROM seat_holders WHERE organization = ? AND role = ? LIMIT ?)",
+            (request.organization, role, reserved),
+        ).fetchone()[0]
+        for role, reserved in request.reserved.items()
+    }
+    waiting = _in_front(connection, request) if count.queued else ()
+    return admits(request.limit, count.in_use(request.per_user), request.reserved, inside, request.holds, waiting)
+
+
+def _in_front(connection: sqlite3.Connection, request: SeatRequest) -> Iterator[frozenset[str]]:
+    # Where users share a seat, a user's second place takes none, nor does one of who asks.
+    passed = {request.user_id}
+    for ticket, user_id, holds, inside in connection.execute(
+        "SELECT ticket, user_id, holds, EXISTS (SELECT 1 FROM sessions "
+        "WHERE organization = seat_queue.organization AND user_id = seat_queue.user_id) "
+        "FROM seat_queue WHERE organization = ? ORDER BY place",
+        (request.organization,),
+    ):
+        if ticket == request.ticket:
+            return
+        if request.per_user:
+            if inside or user_id in passed:
+                continue
+            passed.add(user_id)
+        yield frozenset(json.loads(holds))
+
+
+def _seat(row: _SeatRow, now: int) -> Seat:
+    id, user_id, client, started_at, expires_at, ends = row
+    return Seat(
+        id,
+        user_id,
+        client,
+        datetime.fromisoformat(started_at),
+        datetime.fromisoformat(expires_at),
+        (ends - now) / 1_000_000,
+    )
+
+
+def _names(holds: frozenset[str]) -> str:
+    return json.dumps(sorted(holds)) if holds else "[]"
+
+
+def _text(time: datetime) -> str:
+    return time.isoformat(timespec="microseconds")
