@@ -308,7 +308,8 @@ class SQLiteFile:
                 return f"the folder {folder} does not exist; make it first"
         except PermissionError:
             return f"the folder {folder} can't be searched; let this process read and write it"
-        if not os.access(folder, os.W_OK):
+        readable = not self._file.exists() or os.access(self._file, os.R_OK)
+        if readable and not os.access(folder, os.W_OK):
             return f"the folder {folder} is read-only; SQLite keeps files there while the store is used"
         return "the file can't be opened; let this process read and write it"
 
