@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import overload
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from typing import Any, overload
 
-from attrs import define, field
+from attrs import define
 
 from ..catalog import ALL, OWN, USERS, Catalog
 from ..compiled import Slot
@@ -18,17 +18,37 @@ from .answers import Access
 from .asking import Asking, user_id
 from .view import View
 
-Relation = Callable[[User, object, str], str | None]
-"""Tells the scope at which a user reaches a record for an action; None for the widest."""
+Relation = Callable[[User, Any, str], str | None]
+"""Tells the scope at which a user reaches a record for an action; None for the widest.
+
+The record is of whatever type the host's function says: with `object`, a checker would accept no such function.
+"""
 
 
-@define(eq=False)
+def relatable(catalog: Catalog, resource: str) -> str:
+    """Return the resource if a function may tell how users relate to its records.
+
+    Raises:
+        UnknownResource: the catalog has none of that name.
+        InvalidValue: it is `organization.users`, which relates by itself: own for oneself.
+    """
+    catalog.require_resource(resource)
+    if resource == USERS:
+        raise InvalidValue("resource", resource, "another one: it relates by itself, own for oneself")
+    return resource
+
+
+@define(eq=False, repr=False)
 class Deciding:
     """What an organization answers about access, for the host or on behalf of a user."""
 
-    _view: View = field(repr=False)
-    _relations: dict[str, Relation] = field(repr=False)
-    _asking: Asking = field(repr=False)
+    _view: View
+    _relations: MutableMapping[str, Relation]
+    _asking: Asking
+
+    def __repr__(self) -> str:
+        actor = "" if self._asking.actor is None else f" as {self._asking.actor!r}"
+        return f"<{type(self).__name__} {self.id!r}{actor}>"
 
     @property
     def id(self) -> str:
@@ -206,12 +226,9 @@ class Deciding:
             AccessDenied: called through `as_user`.
         """
         self._asking.host_only("edit")
-        self.catalog.require_resource(resource)
-        if resource == USERS:
-            raise InvalidValue("resource", resource, "another one: it relates by itself, own for oneself")
         if function is None:
             return lambda given: self.relate(resource, given)
-        self._relations[resource] = function
+        self._relations[relatable(self.catalog, resource)] = function
         return function
 
     def _known(self, user: str | User) -> User:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Unpack
 
-from attrs import define, evolve, field
+from attrs import define, evolve
 
 from .. import license as licenses
 from ..audit import Event, Verification, verify
@@ -26,14 +26,14 @@ from .users import Users
 from .view import View
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Organization(Deciding):
     """One organization: who may do what, who has a seat, and the books that say so.
 
     Made by `seatperm.open` or by `Tenants`. It may be shared by threads, and is opened anew after `fork()`.
     """
 
-    _seating: Seating = field(repr=False)
+    _seating: Seating
 
     @property
     def revision(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from itertools import islice
@@ -29,7 +30,7 @@ from ..stores import DirectoryStore, SessionStore, open_directory, open_sessions
 from . import answers
 from .asking import Asking
 from .changes import Change
-from .deciding import Relation
+from .deciding import Relation, relatable
 from .facade import Organization, new_license
 from .orphans import digest, orphans
 from .seating import Seating
@@ -142,22 +143,25 @@ def open_tenants(
     )
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Tenants:
     """The organizations of one store, in the order of their making: `tenants["kauri"]`, iteration, `len()`."""
 
-    _compiled: Compiled = field(repr=False)
-    _directory: DirectoryStore = field(repr=False)
-    _sessions: SessionStore = field(repr=False)
-    _clock: Clock = field(repr=False)
+    _compiled: Compiled
+    _directory: DirectoryStore
+    _sessions: SessionStore
+    _clock: Clock
     _lease: float
     _staleness: float
     _max_stale: float
     _orphans: Orphans
-    _relations: dict[str, Relation] = field(init=False, factory=dict, repr=False)
-    _opened: dict[str, Organization] = field(init=False, factory=dict, repr=False)
-    _lock: Lock = field(init=False, factory=Lock, repr=False)
-    _digest: str = field(init=False, default="", repr=False)
+    _relations: dict[str, Relation] = field(init=False, factory=dict)
+    _opened: dict[str, Organization] = field(init=False, factory=dict)
+    _lock: Lock = field(init=False, factory=Lock)
+    _digest: str = field(init=False, default="")
+
+    def __repr__(self) -> str:
+        return f"<Tenants of {self._directory.url}>"
 
     @property
     def catalog(self) -> Catalog:
@@ -200,6 +204,16 @@ class Tenants:
             raise OrganizationExists(id)
         return self[id]
 
+    def relate(self, resource: str, function: Relation) -> Relation:
+        """Say for every organization how users relate to records of a resource, as `Organization.relate`.
+
+        Raises:
+            UnknownResource: the catalog has none of that name.
+            InvalidValue: it is `organization.users`, which relates by itself: own for oneself.
+        """
+        self._relations[relatable(self.catalog, resource)] = function
+        return function
+
     def only(self) -> Organization:
         """Return the store's one organization, made if there is none.
 
@@ -229,21 +243,23 @@ class Tenants:
         return License(first)
 
     def _create(self, id: str, license: License) -> bool:
+        record = Record(id, license, self.catalog.global_permissions, catalog=self._catalog_digest())
         with self._directory.change() as store:
             try:
                 store.organization(id)
             except UnknownOrganization:
-                permissions = self.catalog.global_permissions
-                store.put_organization(Record(id, license, permissions, catalog=self._catalog_digest()))
-                Change.begin(store, id, self._clock.now(), {"after": licenses.summary(license)})
-                return True
-            return False
+                pass
+            else:
+                return False
+            store.put_organization(record)
+            Change.begin(store, id, self._clock.now(), {"after": licenses.summary(license)})
+        return True
 
     def _open(self, id: str) -> Organization:
         self._check(id)
         view = View(id, self._compiled, self._directory, self._clock, self._staleness, self._max_stale)
         seating = Seating(view, self._sessions, self._lease)
-        return Organization(view, self._relations, Asking(view), seating)
+        return Organization(view, ChainMap({}, self._relations), Asking(view), seating)
 
     def _check(self, id: str) -> None:
         """Compare the names in the store with the catalog's, once for each catalog that it is opened with."""

@@ -55,7 +55,7 @@ class Reader:
         license = record.license
         if license.package not in self.catalog.tiers:
             raise CatalogMismatch([f"package {license.package!r} of the license"])
-        add_ons = {name for name in license.add_ons if name in self.catalog.packages}
+        add_ons = frozenset(name for name in license.add_ons if name in self.catalog.packages)
         reserved = {role: count for role, count in license.reserved.items() if role in self.catalog.roles}
         if len(add_ons) == len(license.add_ons) and len(reserved) == len(license.reserved):
             return record
