@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import Enum
 from itertools import groupby
 from typing import Literal, Self
@@ -10,6 +10,7 @@ from typing import Literal, Self
 from attrs import field, frozen
 
 from .catalog import Money
+from .words import listed
 
 
 class Described(Enum):
@@ -43,8 +44,8 @@ class Reason(Described):
     REQUIREMENT_MISSING = "requirement_missing", "It is given, but an action that it requires is not allowed."
     CAPPED = "capped", "It is given, but the package caps the resource at a lower level."
     OVERRIDDEN = "overridden", "A personal setting that does not give it stands in place of roles and base."
-    ROLE_ENDED = "role_ended", "A role that gives it is held, but its time has ended."
     ROLE_DORMANT = "role_dormant", "A role that gives it is held, but the license does not contain the role."
+    ROLE_ENDED = "role_ended", "A role that gives it is held, but its time has ended."
     SCOPE_TOO_NARROW = "scope_too_narrow", "It is given, but only on records at a narrower scope."
     NOT_GRANTED = "not_granted", "Nothing that the user holds gives it."
     HOST_ONLY = "host_only", "Only the application itself, or the user concerned, may do it."
@@ -68,8 +69,8 @@ class FindingKind(Described):
     LICENSE_NOT_VALID = "license_not_valid", "The license has not begun or has ended."
     NOT_IN_PACKAGE = "not_in_package", "Neither the tier nor an add-on held contains the resource."
     EVERYTHING = "everything", "The role gives everything."
-    ENDED = "ended", "The role would give it, but its time has ended."
-    DORMANT = "dormant", "The role would give it, but the license does not contain the role."
+    ENDED = "ended", "The role is held and would give something here, but its time has ended."
+    DORMANT = "dormant", "The role is held and would give something here, but the license does not contain it."
     OVERRIDE = "override", "The personal setting stands in place of roles and base."
     MASKED = "masked", "The personal setting counts for nothing beside a role of everything."
     LAPSED = "lapsed", "The time of the personal setting has ended."
@@ -244,7 +245,7 @@ class Decision:
         if self.remedies:
             ways = [remedy.title[:1].lower() + remedy.title[1:] for remedy in self.remedies]
             yield f"To allow it, {'either ' if len(ways) > 1 else ''}{'; or '.join(ways)}."
-        elif not self.allowed and self.reason is not Reason.UNKNOWN_USER:
+        elif not self.allowed and self.reason not in (Reason.UNKNOWN_USER, Reason.HOST_ONLY):
             yield "No role, package or personal setting to clear was found that would allow it."
 
     def to_dict(self) -> dict[str, object]:
@@ -261,12 +262,6 @@ class Decision:
             "trace": [finding.to_dict() for finding in self.trace],
             "remedies": [remedy.to_dict() for remedy in self.remedies],
         }
-
-
-def listed(items: Iterable[str]) -> str:
-    """Return "a", "a and b" or "a, b and c"."""
-    parts = list(items)
-    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
 
 
 def host_only(user: str, resource: str, action: str) -> Decision:
