@@ -44,8 +44,7 @@ class Finding:
         return evolve(self, path=path + self.path, about=None if self.about is None else path + self.about)
 
     def __str__(self) -> str:
-        text = f"{self.message}{did_you_mean(self.nearest)}"
-        return f"{spell(self.path)}: {text}" if self.path else text
+        return f"{self.message}{did_you_mean(self.nearest)}"
 
 
 @frozen
@@ -204,6 +203,12 @@ class Facts:
         else:
             yield Finding(path, f"unknown level {level!r}; {has}", nearest(level, self.levels))
 
+    def action(self, action: str, path: Path) -> Iterator[Finding]:
+        """Check that the resource has an action."""
+        if self.actions is not None and action not in self.actions:
+            text = f"unknown action {action!r}; the actions here are {listed(self.actions)}"
+            yield Finding(path, text, nearest(action, self.actions))
+
     def _findings(self, entry: Entry) -> Iterator[Finding]:
         if not entry:
             yield Finding((), "an entry needs at least one grant, found an empty list")
@@ -218,9 +223,7 @@ class Facts:
                 text = f"the lowest level {grant.level!r} stands without a scope, found {grant.scope!r}"
                 yield Finding((i, "scope"), text)
             for j, action in enumerate(grant.actions):
-                if self.actions is not None and action not in self.actions:
-                    text = f"unknown action {action!r}; the actions here are {listed(self.actions)}"
-                    yield Finding((i, "actions", j), text, nearest(action, self.actions))
+                yield from self.action(action, (i, "actions", j))
             yield from repeated(grant.actions, "action", (i, "actions"))
             if self.scopes and grant.scope not in self.scopes:
                 text = f"unknown scope {grant.scope!r}; the scopes are {listed(self.scopes)}"

@@ -5,223 +5,229 @@ from __future__ import annotations
 import json
 import logging
 import re
+import stat
 import time
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path as FilePath
-from typing import Any, Literal, get_args, get_origin
 
-from attrs import asdict, field, fields, frozen, has
-from cattrs import Converter
-from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
-from cattrs.gen import make_dict_structure_fn
+from attrs import define, field
 
-from .catalog import (
-    BUILT_IN_RESOURCES,
-    Action,
-    Catalog,
-    Entry,
-    Ladder,
-    Money,
-    Package,
-    Parts,
-    Resource,
-    Role,
-    UserType,
-    written_entry,
-)
-from .entries import ABSENT, Finding, Misfit, Path, read_entry, unknown_key, wrong_key, wrong_type
-from .errors import CatalogError, InvalidValue
+from .catalog import Catalog, Parts, Problem
+from .checks import findings
+from .entries import ABSENT, Finding, Misfit, Path, found, spell
+from .errors import CatalogError
+from .layout import fields_of, file_of, plain, read_layout
+from .toml_lines import lines, repeats
 
 
-@frozen
-class Head:
-    """About the catalog.
+def load(source: str | FilePath | Mapping[str, object], *, slow_after: timedelta = timedelta(seconds=5)) -> Catalog:
+    """Load a catalog from a `.toml` or `.json` file, or a mapping of the same shape.
 
-    Attributes:
-        name: the application's name.
+    Args:
+        source: the file's path, or the mapping.
+        slow_after: loading that takes longer is told as a warning to the logger `seatperm`.
+
+    Raises:
+        CatalogError: with every problem, each with file, line and path as far as the source has them.
     """
-
-    name: str = ""
-
-
-@frozen
-class Scopes:
-    """Which records a grant reaches.
-
-    Attributes:
-        order: the scopes, narrowest first; begins with own, ends with all.
-    """
-
-    order: tuple[str, ...] = ("own", "all")
-
-
-@frozen
-class CatalogFile:
-    """A catalog as its file is laid out.
-
-    Attributes:
-        catalog: about the catalog.
-        scopes: which records a grant reaches.
-        ladders: ordered lists of levels, by name.
-        packages: tiers and add-ons, by name.
-        resources: functions and sub-functions of the application, by their dotted path.
-        roles: named sets of grants, by name.
-        user_types: kinds of users, by name; `app` needs no mention.
-        global_permissions: an organization's first ones: an entry for each resource.
-    """
-
-    catalog: Head = Head()
-    scopes: Scopes = Scopes()
-    ladders: Mapping[str, Ladder] = field(factory=dict)
-    packages: Mapping[str, Package] = field(factory=dict)
-    resources: Mapping[str, Resource] = field(factory=dict)
-    roles: Mapping[str, Role] = field(factory=dict)
-    user_types: Mapping[str, UserType] = field(factory=dict)
-    global_permissions: Mapping[str, Entry] = field(factory=dict)
-
-
-class _Misfits(Exception):
-    def __init__(self, misfits: Iterable[Misfit]) -> None:
-        self.misfits = list(misfits)
-
-
-def _text(value: object, _: object) -> str:
-    if not isinstance(value, str):
-        raise _Misfits([wrong_type("text", value, "")])
-    return value
-
-
-def _flag(value: object, _: object) -> bool:
-    if not isinstance(value, bool):
-        raise _Misfits([wrong_type("true or false", value, False)])
-    return value
-
-
-def _price(value: object, _: object) -> Money:
-    expected = "an amount and a currency, such as '40.00 NZD'"
-    if not isinstance(value, str):
-        raise _Misfits([wrong_type(expected, value, "0 XXX")])
+    started = time.monotonic()
+    document = _read(source)
+    file, misfits = read_layout(document.raw)
+    if misfits or document.repeated:
+        wrong = [misfit.finding for misfit in misfits]
+        raise document.error([*document.repeated, *wrong, *findings(Parts(**fields_of(file)), _broken(misfits))])
     try:
-        return Money.parse(value)
-    except InvalidValue as error:
-        raise _Misfits([wrong_type(error.expected, value, "0 XXX")]) from None
+        catalog = Catalog(**fields_of(file))
+    except CatalogError:
+        raise document.error(findings(Parts(**fields_of(file)))) from None
+    _tell_slow(catalog, document, time.monotonic() - started, slow_after)
+    return catalog
 
 
-def _kind(value: object, kinds: type) -> object:
-    if value not in get_args(kinds):
-        raise _Misfits([wrong_type(" or ".join(map(repr, get_args(kinds))), value, get_args(kinds)[0])])
-    return value
+def dump(catalog: Catalog) -> dict[str, object]:
+    """Return the mapping that `load` reads back as an equal catalog; it fits TOML and JSON."""
+    written: dict[str, object] = plain(file_of(catalog))
+    return written
 
 
-def _list_of_text(value: object, _: object) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple):
-        raise _Misfits([wrong_type("a list of text", value, [])])
-    misfits = [wrong_type("text", item, "", (i,)) for i, item in enumerate(value) if not isinstance(item, str)]
-    if misfits:
-        raise _Misfits(misfits)
-    return tuple(value)
-
-
-def _table(value: object) -> Mapping[Any, object]:
-    if not isinstance(value, Mapping):
-        raise _Misfits([wrong_type("a table", value, {})])
-    return value
-
-
-def _table_of(read: Callable[[object], object]) -> Callable[[object, object], dict[str, object]]:
-    def structure(value: object, _: object) -> dict[str, object]:
-        result: dict[str, object] = {}
-        misfits: list[Misfit] = []
-        for key, item in _table(value).items():
-            if not isinstance(key, str):
-                misfits.append(wrong_key(key))
-                continue
-            try:
-                result[key] = read(item)
-            except _Misfits as error:
-                misfits += [misfit.under((key,)) for misfit in error.misfits]
-        if misfits:
-            raise _Misfits(misfits)
-        return result
-
-    return structure
-
-
-def _fields_of(cl: type, converter: Converter) -> Callable[[object, object], object]:
-    from_mapping = make_dict_structure_fn(cl, converter, _cattrs_forbid_extra_keys=True)
-    names = [attribute.name for attribute in fields(cl)]
-
-    def structure(value: object, _: object) -> object:
-        table = _table(value)
-        try:
-            return from_mapping(table, cl)
-        except ClassValidationError as error:
-            raise _Misfits(_misfits(error, table, names)) from None
-
-    return structure
-
-
-def _misfits(error: ClassValidationError, table: Mapping[Any, object], names: list[str]) -> Iterator[Misfit]:
-    with_names, others = error.group_exceptions()
-    for exception, note in with_names:
-        if isinstance(exception, _Misfits):
-            yield from (misfit.under((note.name,)) for misfit in exception.misfits)
+def dumps_toml(catalog: Catalog) -> str:
+    """Return the text of a TOML file that `load` reads back as an equal catalog."""
+    blocks: list[str] = []
+    for section, table in dump(catalog).items():
+        assert isinstance(table, dict)
+        if section in ("catalog", "scopes", "global_permissions"):
+            blocks.append(_toml_table((section,), table))
         else:
-            text = f"{note.name!r} is missing; it needs a value here"
-            yield Misfit(Finding((), text, about=(note.name,)), (note.name,), [] if note.name == "levels" else "")
-    for exception in others:
-        if isinstance(exception, ForbiddenExtraKeysError):
-            yield from (unknown_key(key, table, names) for key in table if key in exception.extra_fields)
+            blocks += [_toml_table((section, name), inner) for name, inner in table.items()]
+    return "\n".join(blocks)
 
 
-def _converter() -> Converter:
-    """Return a converter that takes no value for another and tells every misfit with its place."""
-    converter = Converter(forbid_extra_keys=True)
-    entries: dict[str, Entry] = {}
+def _toml_table(path: tuple[str, ...], table: Mapping[str, object]) -> str:
+    return "".join([f"[{spell(path)}]\n", *(f"{spell((key,))} = {_toml(value)}\n" for key, value in table.items())])
 
-    def entry(value: object) -> Entry:
-        # A large file repeats a few short grants many times: each is read once and shared.
-        if isinstance(value, str) and value in entries:
-            return entries[value]
-        result, misfits = read_entry(value)
-        if misfits:
-            raise _Misfits(misfits)
-        if isinstance(value, str):
-            entries[value] = result
+
+def _toml(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{spell((key,))} = {_toml(item)}' for key, item in value.items())} }}"
+    # JSON's text and flags are TOML's, but for one character that TOML wants escaped.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _broken(misfits: Iterable[Misfit]) -> Iterator[Path]:
+    for misfit in misfits:
+        yield from misfit.doubts
+        if misfit.stand_in is not ABSENT:
+            yield tuple(part for part in misfit.place if isinstance(part, str | int))
+
+
+@define
+class _Document:
+    """What was read, and where things stand in it."""
+
+    raw: object
+    file: str | None = None
+    toml: str | None = None
+    repeated: list[Finding] = field(factory=list)
+    _order: dict[int, dict[object, int]] = field(factory=dict)
+
+    def error(self, wrong: Iterable[Finding]) -> CatalogError:
+        """Return the error that tells all findings, in the order of the file."""
+        by_path = {} if self.toml is None else lines(self.toml)
+        placed: list[tuple[int, tuple[int, ...], Problem]] = []
+        for finding in wrong:
+            path, order = self._as_written(finding.path)
+            line = next((by_path[path[:n]] for n in range(len(path), 0, -1) if path[:n] in by_path), None)
+            problem = Problem(spell(path or finding.path), finding.message, finding.nearest, self.file, line)
+            placed.append((line or 0, order, problem))
+        placed.sort(key=lambda item: item[:2])
+        return CatalogError(problem for _, _, problem in placed)
+
+    def _as_written(self, path: Path) -> tuple[Path, tuple[int, ...]]:
+        """Return the part of a path that the source has, and where it stands among its neighbours.
+
+        A path that leads into a grant counts it in its entry, which may have been written without a list.
+        """
+        here, written, order = self.raw, [], []
+        for part in path:
+            if isinstance(here, Mapping):
+                if isinstance(part, int):
+                    continue
+                if part not in here:
+                    break
+                if id(here) not in self._order:
+                    self._order[id(here)] = {key: i for i, key in enumerate(here)}
+                order.append(self._order[id(here)][part])
+                here = here[part]
+            elif isinstance(here, list | tuple) and isinstance(part, int) and part < len(here):
+                order.append(part)
+                here = here[part]
+            else:
+                break
+            written.append(part)
+        return tuple(written), tuple(order)
+
+
+def _read(source: object) -> _Document:
+    if isinstance(source, Mapping):
+        return _Document(source)
+    if not isinstance(source, str | FilePath):
+        raise CatalogError([Problem("", f"expected the path of a file or a mapping, found {found(source)}")])
+    name = str(source)
+    text = _text(FilePath(source), name)
+    try:
+        if FilePath(source).suffix.lower() == ".toml":
+            return _Document(tomllib.loads(text), name, text)
+        return _json(text, name)
+    except RecursionError:
+        raise CatalogError([Problem("", "the file is nested too deeply for a catalog", file=name)]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise CatalogError(_broken_toml(str(error), text, name)) from None
+    except json.JSONDecodeError as error:
+        raise CatalogError([Problem("", f"broken JSON: {error.msg}", file=name, line=error.lineno)]) from None
+    except ValueError as error:
+        raise CatalogError([Problem("", f"a value can't be read: {error}", file=name)]) from None
+
+
+def _text(path: FilePath, name: str) -> str:
+    def error(message: str, line: int | None = None) -> CatalogError:
+        return CatalogError([Problem("", message, file=name, line=line)])
+
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise error("this is a directory; expected a .toml or .json file")
+        if not stat.S_ISREG(mode):
+            raise error("this is no regular file; expected a .toml or .json file")
+        if path.suffix.lower() not in (".toml", ".json"):
+            raise error(f"expected a file whose name ends in .toml or .json, found {path.suffix or 'no ending'!r}")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise error("there is no such file") from None
+    except (OSError, ValueError) as cause:
+        raise error(f"the file can't be read: {getattr(cause, 'strerror', None) or cause}") from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as cause:
+        line = data.count(b"\n", 0, cause.start) + 1
+        raise error(f"this is no UTF-8 text: found the byte 0x{data[cause.start]:02x}", line) from None
+    if not text.strip():
+        raise error("the file is empty; expected a catalog")
+    return text
+
+
+def _broken_toml(message: str, text: str, file: str) -> list[Problem]:
+    place = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", message)
+    line = int(place[1]) if place and place[1] else text.count("\n") + 1
+    twice = [
+        Problem(spell(path), f"this is there twice, first on line {first}", file=file, line=again)
+        for path, again, first in repeats(text)
+    ]
+    if twice and message.startswith("Cannot "):
+        return twice
+    return [*twice, Problem("", f"broken TOML: {message[: place.start()] if place else message}", file=file, line=line)]
+
+
+def _json(text: str, file: str) -> _Document:
+    doubled: list[tuple[dict[str, object], str]] = []
+
+    def table(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        result = dict(pairs)
+        if len(result) < len(pairs):
+            counts = Counter(key for key, _ in pairs)
+            doubled.extend((result, key) for key, count in counts.items() if count > 1)
         return result
 
-    def table(type_: Any) -> Callable[[object, object], dict[str, object]]:
-        inner = get_args(type_)[1]
-        return _table_of(lambda item: converter.structure(item, inner))
-
-    read_action = _fields_of(Action, converter)
-    hooks: list[tuple[Callable[[Any], bool], Callable[[Any], Any]]] = [
-        (lambda t: has(t), lambda t: _fields_of(t, converter)),
-        (lambda t: t is Action, lambda _: lambda v, t: Action(v) if isinstance(v, str) else read_action(v, t)),
-        (lambda t: t in (str, str | None), lambda _: _text),
-        (lambda t: t is bool, lambda _: _flag),
-        (lambda t: t in (Money, Money | None), lambda _: _price),
-        (lambda t: get_origin(t) is Literal, lambda _: _kind),
-        (lambda t: t == tuple[str, ...], lambda _: _list_of_text),
-        (lambda t: get_origin(t) is Mapping, table),
-        (lambda t: t == Mapping[str, Entry], lambda _: _table_of(entry)),
+    document = _Document(json.loads(text, object_pairs_hook=table), file)
+    places = {id(inner): path for path, inner in _tables(document.raw)} if doubled else {}
+    document.repeated += [
+        Finding((*places[id(inner)], key), "this is there twice") for inner, key in doubled if id(inner) in places
     ]
-    for fits, make in hooks:
-        converter.register_structure_hook_factory(fits, make)
-    return converter
+    return document
 
 
-def _parts(file: CatalogFile) -> dict[str, Any]:
-    """Return the fields of a catalog that the layout of a file tells."""
-    rest = asdict(file, recurse=False, filter=lambda attribute, _: attribute.name not in ("catalog", "scopes"))
-    return {"name": file.catalog.name, "scopes": file.scopes.order, **rest}
+def _tables(value: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
+    if isinstance(value, dict):
+        yield path, value
+        for key, item in value.items():
+            yield from _tables(item, (*path, key))
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from _tables(item, (*path, i))
 
 
-def load(source: str | FilePath | Mapping[str, object]) -> Catalog:
-    """Load."""
-    if not isinstance(source, Mapping):
-        text = FilePath(source).read_text("utf-8")
-        source = tomllib.loads(text) if FilePath(source).suffix == ".toml" else json.loads(text)
-    return Catalog(**_parts(_converter().structure(source, CatalogFile)))
+def _tell_slow(catalog: Catalog, document: _Document, seconds: float, slow_after: timedelta) -> None:
+    if seconds > slow_after.total_seconds():
+        entries = sum(len(role.grants) for role in catalog.roles.values())
+        logging.getLogger("seatperm").warning(
+            "loading the catalog %s took %.1f seconds: %d roles, %d resources, %d entries",
+            document.file or repr(catalog.name),
+            seconds,
+            len(catalog.roles),
+            len(catalog.resources),
+            entries,
+        )
