@@ -310,8 +310,8 @@ def _organization_in(survey: Survey, role: Role, path: Path) -> Iterator[Finding
         reach = survey.organization_reach.get(included)
         if reach is not None:
             name, what = reach
-            via = "" if name == included else f", by way of {included!r}"
-            text = f"a licensee role includes nothing of {ORGANIZATION!r}; {name!r}{via}, {what}"
+            via = "" if name == included else f", by way of {included!r},"
+            text = f"a licensee role includes nothing of {ORGANIZATION!r}; {name!r}{via} {what}"
             yield Finding((*path, "includes", i), text)
 
 

@@ -167,7 +167,7 @@ def _misfits(error: ClassValidationError, table: Mapping[Any, object], names: li
         if isinstance(exception, MisfitsError):
             yield from (misfit.under((note.name,)) for misfit in exception.misfits)
         else:
-            text = f"{note.name!r} is missing; it needs a value here"
+            text = f"the key {note.name!r} is missing"
             yield Misfit(Finding((), text, about=(note.name,)), (note.name,), [] if note.name == "levels" else "")
     for exception in others:
         if isinstance(exception, ForbiddenExtraKeysError):
@@ -194,10 +194,13 @@ def _converter() -> Converter:
         inner = get_args(type_)[1]
         return _table_of(lambda item: converter.structure(item, inner))
 
-    read_action = _fields_of(Action, converter)
+    def action(_: Any) -> Callable[[object, object], object]:
+        from_table = _fields_of(Action, converter)
+        return lambda value, type_: Action(value) if isinstance(value, str) else from_table(value, type_)
+
     hooks: list[tuple[Callable[[Any], bool], Callable[[Any], Any]]] = [
         (lambda t: has(t), lambda t: _fields_of(t, converter)),
-        (lambda t: t is Action, lambda _: lambda v, t: Action(v) if isinstance(v, str) else read_action(v, t)),
+        (lambda t: t is Action, action),
         (lambda t: t == str | None, lambda _: _text),
         (lambda t: t in (Money, Money | None), lambda _: _price),
         (lambda t: get_origin(t) is Literal, lambda _: _kind),
