@@ -103,6 +103,11 @@ def test_titles_kinds_and_packages_are_the_data_s() -> None:
         )
 
 
+def test_the_catalog_comes_back_whole_from_its_dump() -> None:
+    """Its own titles for the built-in resources too."""
+    assert Catalog.load(CATALOG.dump()) == CATALOG
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_alone_gives_on_the_highest_package_what_the_data_gives(role: str) -> None:
     """Each of the 20 roles, on each of the 58 functions."""

@@ -259,7 +259,7 @@ def file_of(parts: Parts) -> CatalogFile:
         Scopes(parts.scopes),
         {name: ladder for name, ladder in parts.ladders.items() if name != ORGANIZATION},
         parts.packages,
-        {name: resource for name, resource in parts.resources.items() if name not in BUILT_IN_RESOURCES},
+        {name: resource for name, resource in parts.resources.items() if BUILT_IN_RESOURCES.get(name) != resource},
         parts.roles,
         {name: type_ for name, type_ in parts.user_types.items() if (name, type_) != ("app", UserType())},
         parts.global_permissions,
