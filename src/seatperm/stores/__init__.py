@@ -242,7 +242,9 @@ def open_directory(url: str) -> DirectoryStore:
         from .sqlite import SQLiteDirectory
 
         where = SQLiteURL.parse(url)
-        return SQLiteDirectory(where.path, synchronous=where.synchronous or "full", timeout=where.timeout)
+        return SQLiteDirectory(
+            where.path, synchronous=where.synchronous or "full", timeout=where.timeout, mode=where.mode
+        )
     raise InvalidValue("store", _without_secrets(url), "'memory://' or 'sqlite:///path/to/file.db'")
 
 
@@ -261,7 +263,9 @@ def open_sessions(url: str, clock: Clock) -> SessionStore:
         from .sqlite_sessions import SQLiteSessions
 
         where = SQLiteURL.parse(url)
-        return SQLiteSessions(where.path, clock, synchronous=where.synchronous or "normal", timeout=where.timeout)
+        return SQLiteSessions(
+            where.path, clock, synchronous=where.synchronous or "normal", timeout=where.timeout, mode=where.mode
+        )
     raise InvalidValue("session_store", _without_secrets(url), "'memory://' or 'sqlite:///path/to/file.db'")
 
 
@@ -273,11 +277,13 @@ class SQLiteURL:
         path: of the file.
         synchronous: "full" or "normal", None where the store chooses.
         timeout: seconds to wait for other writers.
+        mode: "rwc": a missing file is made. "rw": it must be there. "ro": so it must, and nothing is written to it.
     """
 
     path: str
     synchronous: Literal["full", "normal"] | None = None
     timeout: float = 30.0
+    mode: Literal["rwc", "rw", "ro"] = "rwc"
 
     @classmethod
     def parse(cls, url: str) -> SQLiteURL:
@@ -294,11 +300,14 @@ class SQLiteURL:
                     read = evolve(read, synchronous=synchronous)
                 case ["timeout", seconds] if re.fullmatch(r"\d{1,6}(\.\d{1,6})?", seconds):
                     read = evolve(read, timeout=float(seconds))
+                case ["mode", ("rwc" | "rw" | "ro") as mode]:
+                    read = evolve(read, mode=mode)
                 case _:
                     raise InvalidValue(
                         "store",
                         url,
-                        f"'timeout=' and seconds, or 'synchronous=' and 'full' or 'normal', for {option!r}",
+                        "'timeout=' and seconds, 'synchronous=' and 'full' or 'normal', "
+                        f"or 'mode=' and 'rwc', 'rw' or 'ro', for {option!r}",
                     )
         return read
 

@@ -227,6 +227,7 @@ class SQLiteDirectory(SQLiteReader):
         synchronous: "full": what was changed survives a power cut. "normal": it survives a crash of the
             process; after a power cut the last changes may be missing, and the file is whole.
         timeout: seconds to wait for other writers.
+        mode: "rwc", "rw" or "ro", see `SQLiteFile`.
 
     Raises:
         InvalidValue: the path names no file.
@@ -239,8 +240,9 @@ class SQLiteDirectory(SQLiteReader):
         *,
         synchronous: Literal["full", "normal"] = "full",
         timeout: float = 30.0,
+        mode: Literal["rwc", "rw", "ro"] = "rwc",
     ) -> None:
-        self._file = SQLiteFile(path, DIRECTORY, synchronous=synchronous, timeout=timeout)
+        self._file = SQLiteFile(path, DIRECTORY, synchronous=synchronous, timeout=timeout, mode=mode)
         super().__init__(self._file.url)
 
     def __repr__(self) -> str:

@@ -66,6 +66,7 @@ class SQLiteFile:
         synchronous: "full": what was written survives a power cut. "normal": it survives a crash of the
             process; after a power cut the last changes may be missing, and the file is whole.
         timeout: seconds to wait for another writer.
+        mode: "rwc", or "rw": file and tables must be there, or "ro": so they must, and nothing is written.
 
     Raises:
         InvalidValue: the path names no file.
@@ -78,6 +79,7 @@ class SQLiteFile:
     schema: Schema
     synchronous: Literal["full", "normal"] = field(default="full", kw_only=True)
     timeout: float = field(default=30.0, kw_only=True)
+    mode: Literal["rwc", "rw", "ro"] = field(default="rwc", kw_only=True)
     url: str = field(init=False)
     _file: Path = field(init=False, repr=False)
     _processes: dict[int, _Process] = field(init=False, factory=dict, repr=False)
@@ -90,7 +92,7 @@ class SQLiteFile:
         self.url = f"sqlite:///{name}"
         self._file = Path(name).absolute()
         with self._translating():
-            connection = self._connect("rwc", self.timeout)
+            connection = self._connect("rwc" if self.mode == "rwc" else "rw", self.timeout)
             try:
                 if self._pending(connection):
                     self._bring_up_to_date(connection)
@@ -139,6 +141,8 @@ class SQLiteFile:
             StoreUnavailable: others are writing for longer than the timeout, or nothing can be written.
         """
         process = self._process()
+        if self.mode == "ro":
+            raise StoreUnavailable(self.url, "it was opened with mode=ro, for reading only")
         if process.writing_thread == get_ident():
             raise StoreUnavailable(self.url, "this thread is in the middle of a change; end that one first")
         end = time.monotonic() + self.timeout
@@ -204,6 +208,8 @@ class SQLiteFile:
         try:
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute(f"PRAGMA synchronous={self.synchronous}")
+            # SQLite's own read-only mode would leave its two files behind.
+            connection.execute(f"PRAGMA query_only={self.mode == 'ro'}")
         except sqlite3.Error:
             connection.close()
             raise
@@ -240,12 +246,18 @@ class SQLiteFile:
         if application != APPLICATION_ID:
             if application or tables:
                 raise StoreDamaged(self.url, "the file is another application's; name another path")
+            if self.mode != "rwc":
+                raise StoreDamaged(self.url, "the file is empty; name another path")
             return True
         done = connection.execute("SELECT name FROM _sqlite_migrations WHERE migration_set=?", (self.schema.name,))
         names = {name for (name,) in done}
         newer = sorted(names - set(self.schema.steps))
         if newer:
             raise StoreVersion(self.url, f"{self.schema.name} has the step {newer[0]!r}")
+        if self.mode != "rwc" and not names:
+            raise StoreUnavailable(self.url, f"it has no tables of {self.schema.name}; name the store that has")
+        if self.mode == "ro" and names != set(self.schema.steps):
+            raise StoreUnavailable(self.url, "an older seatperm wrote it; open it once for writing")
         return names != set(self.schema.steps)
 
     def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
@@ -311,6 +323,8 @@ class SQLiteFile:
         readable = not self._file.exists() or os.access(self._file, os.R_OK)
         if readable and not os.access(folder, os.W_OK):
             return f"the folder {folder} is read-only; SQLite keeps files there while the store is used"
+        if not self._file.exists():
+            return "there is no such file"
         return "the file can't be opened; let this process read and write it"
 
 

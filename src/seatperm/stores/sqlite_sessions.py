@@ -153,6 +153,7 @@ class SQLiteSessions:
         clock: tells when leases end.
         synchronous: "normal" or "full", see `SQLiteFile`.
         timeout: seconds to wait for another writer.
+        mode: "rwc", "rw" or "ro", see `SQLiteFile`.
 
     Raises:
         InvalidValue, StoreUnavailable, StoreDamaged, StoreVersion: as `SQLiteFile` does.
@@ -165,9 +166,10 @@ class SQLiteSessions:
         *,
         synchronous: Literal["full", "normal"] = "normal",
         timeout: float = 30.0,
+        mode: Literal["rwc", "rw", "ro"] = "rwc",
     ) -> None:
         self._clock = clock
-        self._file = SQLiteFile(path, _SCHEMA, synchronous=synchronous, timeout=timeout)
+        self._file = SQLiteFile(path, _SCHEMA, synchronous=synchronous, timeout=timeout, mode=mode)
         self._seen_full: set[str] = set()
         self.url = self._file.url
 
