@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from ..catalog import (
     BUILT_IN_RESOURCES,
     ORGANIZATION,
+    USERS,
     Action,
     Catalog,
     Entry,
@@ -86,7 +87,7 @@ def licenses(draw: st.DrawFn, catalog: Catalog) -> License:
         end = start + timedelta(hours=1)
     return License(
         package=draw(st.sampled_from(list(catalog.tiers))),
-        add_ons=draw(_some(add_ons)),
+        add_ons=frozenset(draw(_some(add_ons))),
         session_limit=draw(st.integers(1, 5)),
         valid_from=start,
         valid_until=end,
@@ -104,7 +105,7 @@ def users(draw: st.DrawFn, catalog: Catalog, *, id: str = "mere") -> User:
         type=draw(st.sampled_from(list(catalog.user_types))),
         state="invited" if draw(st.integers(0, 9)) == 9 else "active",
         locked=draw(st.integers(0, 9)) == 9,
-        roles={role: draw(st.none() | moments()) for role in draw(_some(list(catalog.roles), most=4))},
+        roles={role: draw(st.none() | moments()) for role in draw(_some(list(catalog.roles), least=1, most=4))},
         base=draw(entries(catalog)),
         overrides={path: Override(entry, draw(st.none() | moments())) for path, entry in overrides.items()},
     )
@@ -113,14 +114,16 @@ def users(draw: st.DrawFn, catalog: Catalog, *, id: str = "mere") -> User:
 @st.composite
 def entries(draw: st.DrawFn, parts: Parts, *, organization: bool = True) -> dict[str, Entry]:
     """Generate what a role, a base or the overrides of a user may hold: an entry for each of some resources."""
-    paths = [path for path in parts.resources if organization or not is_organization(path)]
-    return {path: draw(_entries(parts, path)) for path in draw(_some(paths, most=4))}
+    own = [path for path in parts.resources if not is_organization(path)]
+    running = [path for path in parts.resources if path in (ORGANIZATION, USERS) or path not in BUILT_IN_RESOURCES]
+    paths = [*own, *(path for path in running if organization and is_organization(path))]
+    return {path: draw(_entries(parts, path)) for path in draw(_some(paths, most=6))}
 
 
 @st.composite
 def _entries(draw: st.DrawFn, parts: Parts, resource: str) -> Entry:
     ladder = parts.ladder(resource)
-    if draw(st.integers(0, 4)) == 4:
+    if draw(st.integers(0, 5)) == 5:
         return (Grant(ladder.lowest),)
     grants: dict[object, Grant] = {}
     for _ in range(draw(st.integers(1, 2))):
@@ -144,8 +147,8 @@ def _ladders(draw: st.DrawFn, levels: tuple[str, ...]) -> Ladder:
 @st.composite
 def _tiers(draw: st.DrawFn) -> dict[str, Package]:
     tiers: dict[str, Package] = {}
-    for i in range(draw(st.integers(1, 3))):
-        includes = sorted(draw(_some(list(tiers))))
+    for i in range(draw(st.sampled_from([2, 3, 1]))):
+        includes = sorted(draw(_some(list(tiers), least=draw(st.integers(0, min(i, 1))))))
         tiers[f"tier_{i}"] = Package(f"Tier {i}", price_per_session=_price(i), includes=includes)
     return tiers
 
@@ -156,7 +159,7 @@ def _resources(draw: st.DrawFn, packages: Sequence[str]) -> dict[str, Resource]:
     for letter in "abcdefgh"[: draw(st.integers(2, 8))]:
         above = draw(st.sampled_from(["", "", *found, *list(found)[-2:]]))
         ladder = draw(st.sampled_from([None, None, "switch", "depth"]))
-        choices: list[str | None] = [*packages, *([None] * 3 if above else [])]
+        choices: list[str | None] = [*packages, "tier_0", *([None] * 3 if above else [])]
         package = draw(st.sampled_from(choices))
         found[f"{above}.{letter}" if above else letter] = Resource(package=package, ladder=ladder)
     if draw(st.booleans()):
@@ -176,7 +179,7 @@ def _with_actions(draw: st.DrawFn, parts: Parts) -> dict[str, Resource]:
     every = {path: {**parts.ladder(path).actions, **actions.get(path, {})} for path in parts.resources}
     pairs = draw(st.permutations([(path, name) for path, of_path in every.items() for name in of_path]))
     backwards = draw(st.booleans())
-    for _ in range(draw(st.integers(0, 5))):
+    for _ in range(draw(st.integers(0, 12))):
         low, high = sorted(draw(st.tuples(*[st.integers(0, len(pairs) - 1)] * 2)))
         implies = draw(st.booleans())
         if backwards and not implies:
@@ -225,13 +228,14 @@ def _gives_less(parts: Parts, tier: str) -> bool:
 @st.composite
 def _roles(draw: st.DrawFn, parts: Parts) -> dict[str, Role]:
     roles: dict[str, Role] = {}
+    packages = [*(name for name, it in parts.packages.items() if not it.add_on), "tier_0", *parts.packages]
     for i in range(draw(st.integers(1, 6))):
         system = draw(st.integers(0, 3)) == 3
         kind: Literal["licensee", "system"] = "system" if system else "licensee"
-        everything = draw(st.integers(0, 7)) == 7
+        everything = draw(st.integers(0, 11)) == 11
         roles[f"role_{i}"] = Role(
             kind=kind,
-            package=None if system else draw(st.sampled_from(list(parts.packages))),
+            package=None if system else draw(st.sampled_from(packages)),
             everything=everything,
             includes=draw(_some([name for name, role in roles.items() if role.kind == kind], most=2)),
             grants={} if everything else draw(entries(parts, organization=system)),
@@ -239,11 +243,11 @@ def _roles(draw: st.DrawFn, parts: Parts) -> dict[str, Role]:
     return roles
 
 
-def _some(names: Sequence[str], *, most: int | None = None) -> st.SearchStrategy[list[str]]:
+def _some(names: Sequence[str], *, least: int = 0, most: int | None = None) -> st.SearchStrategy[list[str]]:
     """Generate lists of different ones of the names, in any order."""
     if not names:
         return st.just([])
-    return st.lists(st.sampled_from(names), unique=True, max_size=most)
+    return st.lists(st.sampled_from(names), unique=True, min_size=least, max_size=most)
 
 
 def _price(number: int) -> Money:
