@@ -27,7 +27,7 @@ from ..stores import DirectoryChange
 from .view import View
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Change:
     """A transaction on one organization's books, on behalf of the host or of a user.
 

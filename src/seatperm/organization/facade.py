@@ -200,7 +200,7 @@ class Organization(Deciding):
         return LicenseChange(before, after, charges[0], charges[1], effects)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Trail:
     """The audit trail of an organization: every change, oldest first."""
 

@@ -17,7 +17,7 @@ from .changes import Change, change
 from .view import View
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Holdings:
     """The part of `org.users` that hands out access."""
 

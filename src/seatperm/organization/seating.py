@@ -34,7 +34,7 @@ class Checks(Protocol):
         ...
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Seating:
     """The seats of one organization, as one process sees them.
 
@@ -203,7 +203,7 @@ class Session:
         self._looked, self._gone, self._expires_at = asked, asked + seat.remaining, seat.expires_at
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Sessions:
     """The live sessions of an organization, first started first.
 

@@ -40,7 +40,7 @@ class Invitation:
     until: datetime
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Users(Holdings):
     """The users of an organization, in the order of their ids.
 
@@ -142,9 +142,9 @@ class Users(Holdings):
         key, name = email_key(email), _name(name)
         with self._change() as made:
             wanted = self._newcomer(made, email.strip(), name, tuple(roles), type)
-            self._make_room(made, email, key, id)
             if any(where != made.id for where, _ in made.store.people(key)):
                 raise EmailTaken(email)
+            self._make_room(made, email, key, id)
             return made.put("user.added", None, evolve(wanted, id=id, person=id))
 
     def reinvite(self, user: str | User) -> Invitation:

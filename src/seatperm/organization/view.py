@@ -25,7 +25,7 @@ CACHED_USERS = 100_000
 """How many users a process keeps at the most."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class View:
     """The tables of one organization in one process.
 

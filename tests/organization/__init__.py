@@ -1,0 +1,1 @@
+"""Tests of the organization, on every store."""

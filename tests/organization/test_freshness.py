@@ -1,0 +1,253 @@
+"""How soon a change is seen: at the next call here, within the staleness elsewhere, never older than max_stale."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import seatperm
+from seatperm import Catalog, Organization, StoreUnavailable
+from seatperm.stores import Changes, DirectoryChange
+from seatperm.stores.memory import MemoryDirectory
+from seatperm.testing.clock import ManualClock
+
+
+class Switchable(MemoryDirectory):
+    """A store of the host's own that can be cut off, and counts how often it is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.off = False
+        self.reads = 0
+
+    def _answer(self) -> None:
+        self.reads += 1
+        if self.off:
+            raise StoreUnavailable(self.url, "cut off")
+
+    def revision(self, organization: str) -> int:
+        self._answer()
+        return super().revision(organization)
+
+    def changes(self, organization: str, since: int) -> Changes:
+        self._answer()
+        return super().changes(organization, since)
+
+    def user(self, organization: str, id: str) -> seatperm.User | None:
+        self._answer()
+        return super().user(organization, id)
+
+    @contextmanager
+    def change(self) -> Iterator[DirectoryChange]:
+        self._answer()
+        with super().change() as made:
+            yield made
+
+
+Two = tuple[Organization, Organization, Switchable]
+
+
+@pytest.fixture
+def two(catalog: Catalog, clock: ManualClock) -> Two:
+    """Two processes' worth of one organization: two objects over one store."""
+    store = Switchable()
+    orgs = [seatperm.open(catalog, store, session_store="memory://", clock=clock) for _ in range(2)]
+    orgs[0].users.add(id="tom", email="tom@k.example", name="Tom", roles=["bookkeeper"])
+    return orgs[0], orgs[1], store
+
+
+def test_a_change_is_seen_by_the_very_next_call_here(two: Two) -> None:
+    here, _, _ = two
+    assert here.can("tom", "ledger", "delete")
+    here.users.unassign("tom", "bookkeeper")
+    assert not here.can("tom", "ledger", "view")
+    here.change_license(session_limit=2)
+    assert here.sessions.limit == 2
+
+
+def test_a_change_made_elsewhere_is_seen_within_the_staleness(two: Two, clock: ManualClock) -> None:
+    here, there, _ = two
+    assert there.can("tom", "ledger", "delete")
+    here.users.lock("tom")
+    clock.advance(timedelta(seconds=1))
+    assert not there.can("tom", "ledger", "view")
+    here.users.unlock("tom")
+    here.change_license(package="trade")
+    clock.advance(timedelta(seconds=1))
+    assert there.can("tom", "ledger", "view")
+    assert there.license.package == "trade"
+
+
+def test_at_least_is_exact(two: Two) -> None:
+    here, there, _ = two
+    assert there.can("tom", "ledger", "delete")
+    here.users.unassign("tom", "bookkeeper")
+    assert not there.can("tom", "ledger", "delete", at_least=here.revision)
+
+
+def test_a_known_user_costs_no_read_within_the_staleness(two: Two) -> None:
+    here, _, store = two
+    here.can("tom", "ledger", "view")
+    before = store.reads
+    for _ in range(50):
+        here.can("tom", "ledger", "view")
+        here.can("tom", "sales", "view")
+    assert store.reads == before
+
+
+def test_past_the_staleness_one_revision_is_read(two: Two, clock: ManualClock) -> None:
+    here, _, store = two
+    here.can("tom", "ledger", "view")
+    before = store.reads
+    clock.advance(timedelta(seconds=1))
+    for _ in range(50):
+        here.can("tom", "ledger", "view")
+    assert store.reads == before + 1
+
+
+def test_only_what_changed_is_read_again(two: Two, clock: ManualClock) -> None:
+    here, there, store = two
+    here.users.add(id="ann", email="ann@k.example", name="Ann", roles=["bookkeeper"])
+    for id in ("tom", "ann"):
+        there.can(id, "ledger", "view", at_least=here.revision)
+    here.users.rename("ann", "Anna")
+    clock.advance(timedelta(seconds=1))
+    before = store.reads
+    there.can("tom", "ledger", "view")
+    assert store.reads == before + 2  # the revision, and what changed since
+    there.can("tom", "sales", "view")
+    assert store.reads == before + 2
+    there.can("ann", "ledger", "view")
+    assert store.reads == before + 3
+
+
+def test_a_store_that_does_not_answer_leaves_the_last_tables_in_force_for_max_stale(
+    two: Two, clock: ManualClock
+) -> None:
+    here, _, store = two
+    assert here.can("tom", "ledger", "view")
+    store.off = True
+    clock.advance(timedelta(seconds=59))
+    assert here.can("tom", "ledger", "view")
+    assert not here.can("tom", "sales", "view")
+    clock.advance(timedelta(seconds=1))
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            here.can("tom", "ledger", "view")
+    store.off = False
+    assert here.can("tom", "ledger", "view")
+
+
+def test_a_user_who_is_not_known_yet_needs_the_store(two: Two) -> None:
+    _, there, store = two
+    store.off = True
+    with pytest.raises(StoreUnavailable):
+        there.can("tom", "ledger", "view")
+    with pytest.raises(StoreUnavailable):
+        there.users.lock("tom")
+
+
+def test_a_role_that_ends_is_gone_although_the_store_does_not_answer(two: Two, clock: ManualClock) -> None:
+    here, _, store = two
+    here.users.assign("tom", "bookkeeper", until=clock.now() + timedelta(seconds=20))
+    assert here.can("tom", "ledger", "view")
+    store.off = True
+    clock.advance(timedelta(seconds=20))
+    with pytest.raises(StoreUnavailable):
+        here.can("tom", "ledger", "view")
+
+
+def test_a_wall_clock_set_back_leaves_no_table_of_a_later_time(two: Two, clock: ManualClock) -> None:
+    here, _, _ = two
+    here.users.assign("tom", "bookkeeper", until=clock.now() + timedelta(seconds=30))
+    clock.advance(timedelta(seconds=30))
+    assert not here.can("tom", "ledger", "view")
+    clock.step(timedelta(hours=-1))
+    clock.advance(timedelta(seconds=1))
+    assert here.can("tom", "ledger", "view")
+
+
+def test_threads_share_an_organization(org: Organization) -> None:
+    for number in range(20):
+        org.users.add(id=f"u{number}", email=f"u{number}@k.example", name="U", roles=["bookkeeper"])
+    wrong: list[BaseException | str] = []
+
+    def check() -> None:
+        try:
+            for _ in range(20):
+                for number in range(20):
+                    if not org.can(f"u{number}", "ledger", "delete"):
+                        wrong.append(f"u{number}")
+        except BaseException as error:
+            wrong.append(error)
+
+    def toggle(id: str) -> None:
+        try:
+            for _ in range(10):
+                org.users.assign(id, "sales_staff")
+                if not org.can(id, "sales", "edit"):
+                    wrong.append(f"{id} after assign")
+                org.users.unassign(id, "sales_staff")
+                if org.can(id, "sales", "edit"):
+                    wrong.append(f"{id} after unassign")
+        except BaseException as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=check) for _ in range(3)]
+    threads += [threading.Thread(target=toggle, args=(f"u{number}",)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert org.audit.verify()
+
+
+CHILD = """
+import sys, time, seatperm
+catalog, url = sys.argv[1:]
+org = seatperm.open(catalog, url)
+assert org.can("tom", "ledger", "view")
+print("ready", flush=True)
+revision = int(sys.stdin.readline())
+began = time.monotonic()
+while org.can("tom", "ledger", "view"):
+    pass
+print(f"{time.monotonic() - began:.3f}", flush=True)
+sys.stdin.readline()
+assert org.can("tom", "ledger", "view", at_least=int(sys.stdin.readline()))
+print("exact", flush=True)
+"""
+
+
+def test_another_process_sees_a_change_within_the_staleness_and_at_least_exactly(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    file, url = tmp_path / "catalog.json", f"sqlite:///{tmp_path / 'books.db'}"
+    file.write_text(json.dumps(catalog.dump()), encoding="utf-8")
+    org = seatperm.open(catalog, url)
+    org.users.add(id="tom", email="tom@k.example", name="Tom", roles=["bookkeeper"])
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(file), url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    with child:
+        assert child.stdout.readline() == "ready\n"
+        org.users.lock("tom")
+        print(org.revision, file=child.stdin, flush=True)
+        assert float(child.stdout.readline()) < 1.5  # a second, and what two busy cores need
+        org.users.unlock("tom")
+        print(f"\n{org.revision}", file=child.stdin, flush=True)
+        assert child.stdout.readline() == "exact\n"
+        child.stdin.close()
+    assert child.returncode == 0
+    org.close()

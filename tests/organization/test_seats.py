@@ -1,0 +1,233 @@
+"""Seats through the organization: sign-in, renewal, ends, the queue."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+import seatperm
+from seatperm import Catalog, InvalidValue, Organization, SeatsExhausted, SessionEnded, UnknownUser
+from seatperm.clock import Clock, SystemClock
+from seatperm.sessions import Full, Seat, SeatRequest
+from seatperm.stores.memory_sessions import MemorySessions
+from seatperm.testing.clock import ManualClock
+
+from .conftest import AddUser
+
+LEASE = timedelta(minutes=30)
+
+
+def test_the_limit_admits_so_many_and_refuses_the_next(org: Organization, clock: ManualClock) -> None:
+    sessions = [org.sign_in("admin") for _ in range(3)]
+    with pytest.raises(SeatsExhausted) as full:
+        org.sign_in("admin")
+    assert (full.value.limit, full.value.in_use) == (3, 3)
+    assert full.value.next_free_at == clock.now() + LEASE
+    sessions[0].end()
+    assert org.sign_in("admin")
+    assert len(org.sessions) == org.sessions.limit == 3
+
+
+def test_a_session_is_a_context_manager_that_gives_its_seat_back(org: Organization) -> None:
+    with org.sign_in("admin") as session:
+        assert [seat.id for seat in org.sessions] == [session.id]
+    assert len(org.sessions) == 0
+    session.end()
+
+
+def test_the_same_client_keeps_its_seat_and_gets_a_fresh_token(org: Organization) -> None:
+    first = org.sign_in("admin", "till-1")
+    second = org.sign_in("admin", "till-1")
+    assert (second.id, len(org.sessions)) == (first.id, 1)
+    assert second.token != first.token
+    with pytest.raises(SessionEnded):
+        org.resume(first.token)
+    org.sign_in("admin", "till-2")
+    assert len(org.sessions) == 2
+
+
+def test_an_end_that_comes_late_frees_no_other_seat(org: Organization) -> None:
+    first = org.sign_in("admin", "till-1")
+    second = org.sign_in("admin", "till-1")
+    first.end()
+    assert len(org.sessions) == 1
+    second.touch()
+
+
+def test_a_lease_runs_out_to_the_tick_and_frees_the_seat(org: Organization, clock: ManualClock) -> None:
+    org.change_license(session_limit=1)
+    session = org.sign_in("admin")
+    clock.advance(LEASE - timedelta(seconds=1))
+    with pytest.raises(SeatsExhausted):
+        org.sign_in("admin")
+    assert session.can("organization.users", "view")
+    clock.advance(timedelta(seconds=1))
+    with pytest.raises(SessionEnded) as over:
+        session.can("organization.users", "view")
+    assert over.value.reason == "expired"
+    with pytest.raises(SessionEnded):
+        session.touch()
+    session.end()
+    assert org.sign_in("admin")
+
+
+def test_touch_renews_and_writes_only_when_a_tenth_has_gone(org: Organization, clock: ManualClock) -> None:
+    session = org.sign_in("admin")
+    ends = session.expires_at
+    clock.advance(LEASE / 10 - timedelta(seconds=1))
+    session.touch()
+    assert session.expires_at == ends
+    clock.advance(timedelta(seconds=1))
+    session.touch()
+    assert session.expires_at == clock.now() + LEASE
+    assert next(iter(org.sessions)).expires_at == session.expires_at
+
+
+def test_a_touched_session_outlives_many_leases(org: Organization, clock: ManualClock) -> None:
+    session = org.sign_in("admin")
+    for _ in range(8):
+        clock.advance(LEASE / 2)
+        session.touch()
+    assert len(org.sessions) == 1
+
+
+def test_resume_takes_up_the_session_and_renews(org: Organization, clock: ManualClock) -> None:
+    session = org.sign_in("admin", "browser")
+    clock.advance(LEASE / 2)
+    again = org.resume(session.token)
+    assert (again.id, again.user.id, again.client) == (session.id, "admin", "browser")
+    assert again.expires_at == clock.now() + LEASE
+    clock.advance(LEASE)
+    with pytest.raises(SessionEnded) as over:
+        org.resume(session.token)
+    assert over.value.reason == "not_found"
+
+
+@pytest.mark.parametrize("token", ["", "forged"])
+def test_a_forged_token_resumes_nothing(org: Organization, token: str) -> None:
+    org.sign_in("admin")
+    with pytest.raises(SessionEnded):
+        org.resume(token)
+
+
+def test_an_ended_session_is_over_at_its_very_next_call(org: Organization) -> None:
+    session = org.sign_in("admin")
+    assert org.sessions.end(session.id)
+    with pytest.raises(SessionEnded) as over:
+        session.can("sales", "view")
+    assert over.value.reason == "ended"
+    session.end()
+
+
+def test_a_lowered_limit_ends_no_session_and_admits_nobody_until_there_is_room(org: Organization) -> None:
+    sessions = [org.sign_in("admin") for _ in range(3)]
+    org.change_license(session_limit=2)
+    for session in sessions:
+        session.touch()
+    sessions[0].end()
+    with pytest.raises(SeatsExhausted) as full:
+        org.sign_in("admin")
+    assert (full.value.limit, full.value.in_use) == (2, 2)
+    sessions[1].end()
+    assert org.sign_in("admin")
+
+
+def test_a_stepped_wall_clock_frees_and_keeps_no_seat(org: Organization, clock: ManualClock) -> None:
+    org.change_license(session_limit=1)
+    session = org.sign_in("admin")
+    for step in (timedelta(hours=1), timedelta(hours=-2)):
+        clock.step(step)
+        session.touch()
+        with pytest.raises(SeatsExhausted):
+            org.sign_in("admin")
+    clock.advance(LEASE)
+    assert org.sign_in("admin")
+
+
+def test_seats_per_user_are_shared_by_all_connections_of_one_user(org: Organization, add: AddUser) -> None:
+    add("tom")
+    add("ann")
+    org.change_license(session_limit=2, seat_per="user")
+    for _ in range(4):
+        org.sign_in("tom")
+    org.sign_in("ann")
+    with pytest.raises(SeatsExhausted) as full:
+        org.sign_in("admin")
+    assert full.value.in_use == 2
+    assert len(org.sessions) == 5
+
+
+def test_reserved_seats_are_kept_back_for_holders_of_the_role(org: Organization, add: AddUser) -> None:
+    add("tom")
+    org.change_license(reserved={"organization_admin": 1})
+    org.sign_in("tom")
+    held = org.sign_in("tom")
+    with pytest.raises(SeatsExhausted) as full:
+        org.sign_in("tom")
+    assert (full.value.in_use, full.value.limit) == (2, 3)
+    admin = org.sign_in("admin")
+    held.end()
+    assert org.sign_in("tom")
+    admin.end()
+    with pytest.raises(SeatsExhausted):
+        org.sign_in("tom")
+
+
+def test_an_unknown_user_does_not_sign_in(org: Organization) -> None:
+    with pytest.raises(UnknownUser):
+        org.sign_in("nobody")
+
+
+@pytest.mark.parametrize("arguments", [{"client": ""}, {"client": 7}, {"wait": 5}, {"wait": timedelta(seconds=-1)}])
+def test_a_malformed_client_or_wait_is_refused(org: Organization, arguments: dict[str, Any]) -> None:
+    with pytest.raises(InvalidValue):
+        org.sign_in("admin", **arguments)
+    assert len(org.sessions) == 0
+
+
+def test_no_representation_shows_a_token(org: Organization) -> None:
+    session = org.sign_in("admin")
+    invitation = org.users.invite(email="sam@kauri.example", name="Sam")
+    shown = (
+        f"{session!r} {invitation!r} {org!r} {list(org.sessions)!r} {list(org.users)!r} {org.users!r} {org.sessions!r}"
+    )
+    assert session.token not in shown
+    assert invitation.token not in shown
+    assert all(invitation.token not in repr(event) for event in org.audit)
+
+
+class WatchedSeats(MemorySessions):
+    """A session store that tells when somebody has been told to wait."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.waiting = threading.Event()
+
+    def acquire(self, request: SeatRequest) -> Seat | Full:
+        answer = super().acquire(request)
+        if request.ticket is not None and isinstance(answer, Full):
+            self.waiting.set()
+        return answer
+
+
+def test_who_waits_gets_the_seat_that_comes_free(catalog: Catalog) -> None:
+    """Waiting is in real time, so this one runs by the machine's clock."""
+    seats = WatchedSeats(SystemClock())
+    org = seatperm.open(catalog, "memory://", session_store=seats)
+    org.users.add(id="admin", email="admin@kauri.example", name="Ada", roles=["organization_admin"])
+    held = org.sign_in("admin")
+    got: list[seatperm.Session] = []
+    waiter = threading.Thread(target=lambda: got.append(org.sign_in("admin", wait=timedelta(seconds=20))))
+    waiter.start()
+    assert seats.waiting.wait(20)
+    held.end()
+    waiter.join(20)
+    assert len(got) == 1
+    with pytest.raises(SeatsExhausted):
+        org.sign_in("admin", wait=timedelta(milliseconds=30))
+    got[0].end()
+    org.sign_in("admin").end()
+    org.close()
