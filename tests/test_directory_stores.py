@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
-from seatperm.stores import DirectoryStore
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seatperm.audit import Event
+from seatperm.catalog import Grant
+from seatperm.directory import Organization, Override, PendingInvitation, User
+from seatperm.errors import InvalidValue, SeatpermError
+from seatperm.license import License
+from seatperm.stores import DirectoryChange, DirectoryStore
 from seatperm.stores.memory import MemoryDirectory
 from seatperm.stores.sqlite import SQLiteDirectory
 from seatperm.testing.directory_kit import DirectoryConformance
@@ -31,3 +44,159 @@ class TestSQLiteDirectory(DirectoryConformance):
     def teardown_method(self) -> None:
         super().teardown_method()
         self.folder.cleanup()
+
+
+Step = Callable[[DirectoryChange], object]
+
+PLACES = ("rimu", "kauri")
+IDS = ("a", "B", "é", "🌳 1")
+ROLES = ("cashier", "seller", "buyer")
+KEYS = ("a@x", "b@x")
+HASHES = ("0a", "0b")
+
+places, keys = st.sampled_from(PLACES), st.none() | st.sampled_from(KEYS)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+times = st.datetimes(timezones=st.just(UTC))
+moments = st.none() | times
+levels = st.sampled_from(["none", "view", "edit"])
+actions = st.lists(st.sampled_from(["approve", "refund"]), unique=True).map(tuple)
+scopes = st.sampled_from(["own", "team", "all"])
+entries = st.lists(st.builds(Grant, st.none() | levels, actions, scopes), max_size=3).map(tuple)
+bases = st.dictionaries(st.sampled_from(["sales", "sales.invoices", "crm"]), entries)
+users = st.builds(
+    User,
+    id=st.sampled_from(IDS),
+    email=texts,
+    name=texts,
+    type=st.sampled_from(["app", "partner"]),
+    state=st.sampled_from(["invited", "active"]),
+    locked=st.booleans(),
+    roles=st.dictionaries(st.sampled_from(ROLES), moments),
+    base=bases,
+    overrides=st.dictionaries(st.sampled_from(["sales", "crm"]), st.builds(Override, entries, moments)),
+    staff=st.none() | texts,
+    invitation=st.none() | st.builds(PendingInvitation, st.sampled_from(HASHES), times),
+    dismissed=st.booleans(),
+    person=st.sampled_from(IDS),
+)
+licenses = st.builds(
+    License,
+    package=texts,
+    add_ons=st.frozensets(texts, max_size=3),
+    session_limit=st.integers(1, 2**63 - 1),
+    user_limit=st.none() | st.integers(1, 9),
+    seat_per=st.sampled_from(["session", "user"]),
+    reserved=st.dictionaries(texts, st.integers(1, 9), max_size=3),
+    valid_from=moments,
+    valid_until=moments,
+)
+records = st.builds(Organization, id=places, license=licenses, global_permissions=bases, catalog=texts)
+values = st.none() | st.booleans() | st.integers() | texts
+details = st.none() | st.dictionaries(texts, st.recursive(values, st.lists, max_leaves=4), max_size=3)
+
+
+def put_organization(record: Organization) -> Step:
+    return lambda change: change.put_organization(record)
+
+
+def put_user(place: str, user: User, key: str | None) -> Step:
+    return lambda change: change.put_user(place, user, email_key=key)
+
+
+def rename(place: str, id: str, user: User, key: str | None) -> Step:
+    return lambda change: change.rename(place, id, user, email_key=key)
+
+
+def append(place: str, at: datetime, details: Mapping[str, object] | None) -> Step:
+    def step(change: DirectoryChange) -> None:
+        number, revision = change.head(place).number + 1, change.revision(place)
+        change.append(place, Event(number, at, None, "tried", "a", revision, details, "salt", "seal", f"#{number}"))
+
+    return step
+
+
+def fail(_: DirectoryChange) -> None:
+    raise ZeroDivisionError
+
+
+steps = st.one_of(
+    st.builds(put_organization, records),
+    st.builds(put_user, places, users, keys),
+    st.builds(rename, places, st.sampled_from(IDS), users, keys),
+    st.builds(append, places, times, details),
+    st.just(fail),
+)
+
+
+def outcome(change: DirectoryChange, step: Step) -> object:
+    """Take a step; return what it raised that is ours, and all that the change can see then."""
+    raised = None
+    try:
+        step(change)
+    except SeatpermError as error:
+        raised = (type(error), str(error))
+    return (
+        raised,
+        [(change.revision(place), change.head(place), list(change.users(place))) for place in PLACES],
+        [list(change.people(key)) for key in KEYS],
+        [list(change.person(id)) for id in IDS],
+        [change.invited(hash) for hash in HASHES],
+        [change.count_active(place, ["app"]) for place in PLACES],
+    )
+
+
+def book(store: DirectoryStore, place: str) -> object:
+    """Return all that can be read of an organization."""
+    try:
+        record = store.organization(place)
+    except SeatpermError as error:
+        return type(error)
+    return (
+        record,
+        store.revision(place),
+        store.head(place),
+        [store.user(place, id) for id in IDS],
+        list(store.users(place)),
+        [list(store.users(place, email_key=key)) for key in KEYS],
+        [list(store.users(place, roles=[role])) for role in ROLES],
+        list(store.users(place, roles=ROLES)),
+        list(store.events(place)),
+        list(store.events(place, after=1)),
+        [store.changes(place, since) for since in range(record.revision + 1)],
+    )
+
+
+def test_the_sqlite_store_answers_as_the_memory_store_does(tmp_path: Path) -> None:
+    """Any steps in any changes, failed ones too: the same answers, refusals, records, revisions and trails."""
+    SQLiteDirectory(tmp_path / "empty.db").close()
+
+    @settings(max_examples=150, deadline=None)
+    @given(st.lists(st.lists(steps, max_size=6), max_size=6))
+    def holds(changes: list[list[Step]]) -> None:
+        memory = MemoryDirectory()
+        shutil.copy(tmp_path / "empty.db", tmp_path / "books.db")
+        with closing(SQLiteDirectory(tmp_path / "books.db", synchronous="normal")) as store:
+            for change in changes:
+                assert tried(store, change) == tried(memory, change)
+                assert list(store.organizations()) == list(memory.organizations())
+                assert [book(store, place) for place in PLACES] == [book(memory, place) for place in PLACES]
+
+    holds()
+
+
+def tried(store: DirectoryStore, steps: list[Step]) -> list[object]:
+    """Make a change of these steps; return what came of each."""
+    outcomes: list[object] = []
+    try:
+        with store.change() as change:
+            outcomes += [outcome(change, step) for step in steps]
+    except ZeroDivisionError:
+        outcomes.append("failed")
+    return outcomes
+
+
+def test_a_number_that_a_store_cannot_keep_is_refused(tmp_path: Path) -> None:
+    with closing(SQLiteDirectory(tmp_path / "books.db")) as store:
+        with store.change() as change, pytest.raises(InvalidValue, match="less than 2"):
+            change.put_organization(Organization("kauri", License("retail", session_limit=2**63)))
+        assert list(store.organizations()) == []

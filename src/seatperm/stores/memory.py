@@ -175,9 +175,9 @@ class MemoryChange(MemoryReader):
 
     def rename(self, organization: str, id: str, user: User, *, email_key: str | None) -> None:
         """Write `user` in place of the user that had `id`."""
-        book = self._book(organization)
-        if id not in book.users:
+        if id not in self._users(organization):
             raise UnknownUser(id)
+        book = self._book(organization)
         if id != user.id and user.id in book.users and not book.users[user.id].user.dismissed:
             raise UserExists(user.id)
         if email_key is not None and book.ids.get(email_key, id) not in (id, user.id):

@@ -12,7 +12,7 @@ from typing import Literal
 
 from ..audit import START, Event
 from ..directory import Organization, User
-from ..errors import EmailTaken, StoreUnavailable, UnknownOrganization, UnknownUser, UserExists
+from ..errors import EmailTaken, InvalidValue, StoreUnavailable, UnknownOrganization, UnknownUser, UserExists
 from . import Changes
 from .sqlite_file import Row, SQLiteFile, Values
 from .sqlite_reader import PAGE, SQLiteReader
@@ -208,15 +208,19 @@ class SQLiteChange(SQLiteReader):
             self._execute(f"DELETE FROM {table} WHERE organization = ? AND user = ?", (organization, user))
 
     def _select(self, sql: str, values: Values = ()) -> list[Row]:
-        return self._open().execute(sql, values).fetchall()
+        return self._run(sql, values).fetchall()
 
     def _execute(self, sql: str, values: Values) -> int:
-        return self._open().execute(sql, values).rowcount
+        return self._run(sql, values).rowcount
 
-    def _open(self) -> sqlite3.Connection:
+    def _run(self, sql: str, values: Values) -> sqlite3.Cursor:
         if self._connection is None:
             raise StoreUnavailable(self.url, "this change has ended; begin another one")
-        return self._connection
+        try:
+            return self._connection.execute(sql, values)
+        except OverflowError as error:
+            largest = max(value for value in values if isinstance(value, int))
+            raise InvalidValue("a number", largest, "less than 2**63, as a store keeps it") from error
 
 
 class SQLiteDirectory(SQLiteReader):

@@ -318,13 +318,14 @@ class SQLiteFile:
                 return "it is a folder; name a file in it"
             if not folder.is_dir():
                 return f"the folder {folder} does not exist; make it first"
+            missing = not self._file.exists()
         except PermissionError:
             return f"the folder {folder} can't be searched; let this process read and write it"
-        readable = not self._file.exists() or os.access(self._file, os.R_OK)
-        if readable and not os.access(folder, os.W_OK):
-            return f"the folder {folder} is read-only; SQLite keeps files there while the store is used"
-        if not self._file.exists():
+        writable = os.access(folder, os.W_OK)
+        if missing and (writable or self.mode != "rwc"):
             return "there is no such file"
+        if not writable and (missing or os.access(self._file, os.R_OK)):
+            return f"the folder {folder} is read-only; SQLite keeps files there while the store is used"
         return "the file can't be opened; let this process read and write it"
 
 
