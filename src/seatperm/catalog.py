@@ -26,6 +26,7 @@ OWN = "own"
 ALL = "all"
 ORGANIZATION = "organization"
 USERS = "organization.users"
+PRICE = r"([0-9]{1,15}(?:\.[0-9]{1,4})?) ([A-Z]{3})"
 
 
 # One converter a type: a type checker can't follow a generic one through a field.
@@ -97,7 +98,7 @@ class Money:
         Raises:
             InvalidValue: it is not an amount of zero or more and three capital letters.
         """
-        match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,4})?) ([A-Z]{3})", text) if isinstance(text, str) else None
+        match = re.fullmatch(PRICE, text) if isinstance(text, str) else None
         if match is None:
             raise InvalidValue("price", text, "an amount and a currency, such as '40.00 NZD'")
         return cls(Decimal(match[1]), match[2])

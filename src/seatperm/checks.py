@@ -28,6 +28,8 @@ from .entries import Facts, Finding, Path, found, listed, read_entry, repeated, 
 from .errors import InvalidGrant, InvalidValue
 from .survey import Doubts, Survey, cycles
 
+NAME = r"[A-Za-z][A-Za-z0-9_-]*"
+
 
 def problems(parts: Parts) -> Iterator[Problem]:
     """Find everything that is wrong with a catalog whose values are of the right types."""
@@ -74,7 +76,7 @@ def findings(parts: Parts, broken: Iterable[Path] = ()) -> Iterator[Finding]:
 
 def _name(name: str, path: Path, *, dotted: bool = False) -> Iterator[Finding]:
     names = name.split(".") if dotted else [name]
-    if not all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", part) for part in names):
+    if not all(re.fullmatch(NAME, part) for part in names):
         expected = "a letter, then letters, digits, '_' or '-'" + (", in each part between dots" if dotted else "")
         yield Finding(path, f"malformed name {name!r}; expected {expected}")
 

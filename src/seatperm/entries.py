@@ -11,7 +11,7 @@ from typing import Final
 
 from attrs import evolve, field, frozen
 
-from .catalog import ALL, Entry, Grant, Ladder, written_entry
+from .catalog import ALL, ORGANIZATION, Entry, Grant, Ladder, written_entry
 from .errors import did_you_mean, nearest
 
 Path = tuple[str | int, ...]
@@ -76,7 +76,7 @@ def wrong_type(expected: str, value: object, stand_in: object, path: Path = ()) 
 
 def wrong_key(key: object) -> Misfit:
     """Return the misfit of a key that is no text."""
-    return Misfit(Finding((str(key),), f"expected a key that is text, found {found(key)}"), (key,), ABSENT)
+    return Misfit(Finding((), f"expected a key that is text, found {found(key)}"), (key,), ABSENT)
 
 
 def unknown_key(key: object, table: Mapping[str, object], known: Collection[str]) -> Misfit:
@@ -197,6 +197,7 @@ class Facts:
         if not self.levels or level in self.levels:
             return
         others = [name for name, ladder in self.ladders.items() if level in ladder.levels]
+        others.sort(key=ORGANIZATION.__eq__)
         has = f"the ladder here is {self.ladder!r}: {listed(self.levels)}"
         if others:
             yield Finding(path, f"the level {level!r} belongs to the ladder {others[0]!r}; {has}")

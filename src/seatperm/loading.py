@@ -187,7 +187,7 @@ def _broken_toml(message: str, text: str, file: str) -> list[Problem]:
         Problem(spell(path), f"this is there twice, first on line {first}", file=file, line=again)
         for path, again, first in repeats(text)
     ]
-    if twice and message.startswith("Cannot "):
+    if twice and message.startswith(("Cannot ", "Duplicate ")):
         return twice
     return [*twice, Problem("", f"broken TOML: {message[: place.start()] if place else message}", file=file, line=line)]
 

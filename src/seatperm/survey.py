@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
-from .catalog import ORGANIZATION, Parts, is_organization
+from .catalog import ALL, ORGANIZATION, ORGANIZATION_LADDER, OWN, Parts, is_organization
 from .entries import Facts, Finding, Path
 from .errors import nearest
 
@@ -67,16 +67,17 @@ class Survey:
     def ladder_facts(self) -> Mapping[str, Facts]:
         """What each ladder's own actions are checked against, shared by resources that add none."""
         doubts, parts = self.doubts, self.parts
-        scopes = () if doubts.touch("scopes", "order") else parts.scopes
+        ladders = {**parts.ladders, ORGANIZATION: ORGANIZATION_LADDER}
+        scopes = parts.scopes if {OWN, ALL} <= {*parts.scopes} and not doubts.touch("scopes", "order") else ()
         return {
             name: Facts(
                 name,
-                () if doubts.touch("ladders", name, "levels") else ladder.levels,
+                () if len({*ladder.levels}) < 2 or doubts.touch("ladders", name, "levels") else ladder.levels,
                 None if doubts.hide("ladders", name, "actions") else tuple(ladder.actions),
                 scopes,
-                parts.ladders,
+                ladders,
             )
-            for name, ladder in parts.ladders.items()
+            for name, ladder in ladders.items()
         }
 
     def _facts(self, resource: str) -> Facts:
