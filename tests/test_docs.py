@@ -1,0 +1,138 @@
+"""README and the pages of docs/ do what they say: every block in them is run, every link leads somewhere.
+
+What the fences mean:
+
+- `python` is run, a page's blocks one after another with the same names; `>>>` blocks are doctests.
+- `text` is what the blocks before it have printed. What is printed has to be shown.
+- `toml` has to parse; one that begins with a line such as `# catalog.toml` becomes that file.
+- `console` is run in a shell, line by line where it says `$`, and has to print what stands below.
+- `sh` is README's two set-up lines; `.ci/run` runs them.
+
+Each page begins in an empty folder. Differences in space do not count, `...` stands for anything.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from contextlib import redirect_stdout
+from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from attrs import define, field
+from sybil import Example, Sybil
+from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
+from sybil.typing import Parser
+
+from seatperm.decision import Reason
+
+from .test_house import ERRORS
+
+TOP = Path(__file__).parent.parent
+README = TOP / "README.md"
+PAGES = [README, *sorted((TOP / "docs").glob("*.md"))]
+FLAGS = ELLIPSIS | NORMALIZE_WHITESPACE
+
+
+def difference(shown: str, printed: str) -> str | None:
+    """Return what to say where a page shows something else than was printed."""
+    if OutputChecker().check_output(shown, printed, FLAGS):
+        return None
+    return f"shown:\n{shown}\nprinted:\n{printed}"
+
+
+@define
+class Reading:
+    """One page, read from the top."""
+
+    _printed: StringIO = field(factory=StringIO)
+
+    def read(self, path: Path) -> None:
+        parsers: list[Parser] = [
+            PythonCodeBlockParser(doctest_optionflags=FLAGS),
+            CodeBlockParser("text", self._text),
+            CodeBlockParser("toml", self._toml),
+            CodeBlockParser("console", self._console),
+        ]
+        for example in Sybil(parsers).parse(path).examples():
+            with redirect_stdout(self._printed):
+                example.evaluate()
+        assert self._printed.getvalue() == "", "the page prints what it does not show"
+
+    def _text(self, example: Example) -> str | None:
+        printed = self._printed.getvalue()
+        self._printed.seek(0)
+        self._printed.truncate()
+        return difference(example.parsed, printed)
+
+    def _toml(self, example: Example) -> str | None:
+        tomllib.loads(example.parsed)
+        name = re.match(r"# (\w+\.toml)\n", example.parsed)
+        if name is not None:
+            Path(name[1]).write_text(example.parsed, "utf-8")
+        return None
+
+    def _console(self, example: Example) -> str | None:
+        for block in re.split(r"^\$ ", example.parsed, flags=re.MULTILINE)[1:]:
+            command, _, shown = block.partition("\n")
+            done = subprocess.run(["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            wrong = difference(shown, done.stdout)
+            if wrong:
+                return f"$ {command}\n{wrong}"
+        return None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_does_what_the_page_says(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page's blocks are run from the top in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    Reading().read(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_block_is_only_for_show(page: Path) -> None:
+    """Every fence is of a kind that is run."""
+    fences = re.findall(r"^ *```(.*)$", page.read_text("utf-8"), flags=re.MULTILINE)
+    allowed = {"python", "text", "toml", "console"} | ({"sh"} if page == README else set())
+    assert set(fences[::2]) <= allowed
+    assert set(fences[1::2]) <= {""}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """Links within the project name files, and headings in them, that are there."""
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", page.read_text("utf-8")):
+        file = (page.parent / target) if target else page
+        assert file.exists(), f"{page.name} links to {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), flags=re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in headings}
+
+
+def test_every_page_is_found_from_the_first() -> None:
+    """docs/index.md names every other page."""
+    index = (TOP / "docs" / "index.md").read_text("utf-8")
+    assert [page.name for page in PAGES[1:] if f"({page.name})" not in index and page.name != "index.md"] == []
+
+
+def test_every_error_is_explained() -> None:
+    """docs/errors.md has a row for each error, with its evidence, and for nothing else."""
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \|", (TOP / "docs" / "errors.md").read_text("utf-8"), flags=re.MULTILINE)
+    told = {name: set(re.findall(r"`(\w+)`", attributes)) for name, attributes in rows}
+    assert told == {type(error).__name__: set(vars(error)) for error in ERRORS}
+
+
+def test_every_reason_is_explained() -> None:
+    """docs/access.md has the table of reason codes, as `Reason` has them."""
+    rows = re.findall(
+        r"^\| `(\w+)` \| (yes|no) \| (.+) \|$", (TOP / "docs" / "access.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert rows == [(it.value, "yes" if it.allowed else "no", it.description) for it in Reason]
