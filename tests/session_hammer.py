@@ -1,9 +1,10 @@
 """One client of a session store, as a process: takes, holds, renews and gives back seats, and writes down when.
 
-    python -m tests.session_hammer STORE FILE LOG END
+    python -m tests.session_hammer STORE FILE LOG STOP
 
 Each line of the log names a grant, and from when on and until when, by the boot clock, its holder may rely on it;
-a later line of the same grant replaces the end. A process that is killed leaves what it had written.
+a later line of the same grant replaces the end. A process that is killed leaves what it had written; the
+others go on until the file STOP is there.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sqlite3
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
 
 from seatperm.clock import SystemClock
 from seatperm.sessions import Full, Seat, SeatRequest, new_token, token_hash
@@ -29,6 +31,8 @@ class CountThenInsert:
     def __init__(self, path: str, clock: SystemClock) -> None:
         self._clock = clock
         self._file = sqlite3.connect(path, isolation_level=None, timeout=30)
+        self._file.execute("PRAGMA journal_mode=WAL")
+        self._file.execute("PRAGMA synchronous=OFF")
         self._file.execute("CREATE TABLE IF NOT EXISTS seat (id TEXT, token_hash TEXT, ends REAL)")
 
     def acquire(self, request: SeatRequest) -> Seat | Full:
@@ -36,7 +40,7 @@ class CountThenInsert:
         (in_use,) = self._file.execute("SELECT count(*) FROM seat WHERE ends > ?", (now,)).fetchone()
         if in_use >= request.limit:
             return Full(in_use, None)
-        time.sleep(0.001)
+        time.sleep(0.005)
         self._file.execute(
             "INSERT INTO seat VALUES (?, ?, ?)", (request.session_id, request.token_hash, now + request.lease)
         )
@@ -59,7 +63,7 @@ class CountThenInsert:
         self._file.close()
 
 
-def main(kind: str, path: str, log: str, end: str) -> None:
+def main(kind: str, path: str, log: str, stop: str) -> None:
     clock, chance = SystemClock(), random.Random(os.getpid())
     store = CountThenInsert(path, clock) if kind == "control" else SQLiteSessions(path, clock)
     book = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -68,7 +72,8 @@ def main(kind: str, path: str, log: str, end: str) -> None:
         os.write(book, f"{id} {start!r} {end!r}\n".encode())
 
     with closing(store):
-        while (asked := clock.elapsed()) < float(end):
+        while not Path(stop).exists():
+            asked = clock.elapsed()
             id, token = new_token(), token_hash(new_token())
             answer = store.acquire(SeatRequest("kauri", f"user-{os.getpid()}", None, id, token, LEASE, LIMIT))
             if isinstance(answer, Full):
@@ -76,7 +81,7 @@ def main(kind: str, path: str, log: str, end: str) -> None:
                 continue
             start = clock.elapsed()
             note(id, start, asked + LEASE)
-            time.sleep(chance.random() * 0.01)
+            time.sleep(chance.random() * 0.03)
             if chance.random() < 0.2:
                 asked = clock.elapsed()
                 if store.renew("kauri", token, LEASE) is not None:

@@ -6,6 +6,8 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from threading import Barrier, Lock, Thread
 
@@ -26,37 +28,47 @@ def request(user: str, client: str | None = None, *, limit: int = LIMIT, lease: 
     return SeatRequest("kauri", user, client, new_token(), token_hash(new_token()), lease, limit)
 
 
-def hammer(kind: str, folder: Path, seconds: float) -> tuple[list[tuple[float, float]], int]:
-    """Run eight clients, kill one every now and then; return when each grant held, and how many were killed."""
+Grants = list[tuple[float, float]]
+"""When each grant began to hold, and until when it did."""
 
-    clock = SystemClock()
-    end = clock.elapsed() + seconds
 
-    def start(number: int) -> subprocess.Popen[bytes]:
-        arguments = [kind, str(folder / "seats.db"), str(folder / f"{number}.log"), str(end)]
-        return subprocess.Popen([sys.executable, "-m", "tests.session_hammer", *arguments], cwd=ROOT)
+def hammer(kind: str, folder: Path, enough: Callable[[Grants], bool], *, kills: int) -> Grants:
+    """Run eight clients and kill some in the middle of their work, until there are grants enough, or for a minute."""
+    stop, numbers = folder / "stop", count()
 
-    clients = [start(number) for number in range(8)]
-    chance, killed = random.Random(7), 0
-    while clock.elapsed() < end:
-        time.sleep(0.25)
+    def start() -> tuple[subprocess.Popen[bytes], Path]:
+        log = folder / f"{next(numbers)}.log"
+        arguments = [kind, str(folder / "seats.db"), str(log), str(stop)]
+        return subprocess.Popen([sys.executable, "-m", "tests.session_hammer", *arguments], cwd=ROOT), log
+
+    clients = [start() for _ in range(8)]
+    chance, end = random.Random(7), time.monotonic() + 60
+    while (kills > 0 or not enough(grants(folder))) and time.monotonic() < end:
+        time.sleep(0.1)
         number = chance.randrange(8)
-        if clients[number].poll() is None:
-            clients[number].kill()
-            clients[number].wait()
-            killed += 1
-        clients[number] = start(number)
-    for client in clients:
-        assert client.wait(timeout=60) == 0
-    grants: dict[str, tuple[float, float]] = {}
+        client, log = clients[number]
+        if kills > 0 and log.exists() and log.stat().st_size > 1_000:
+            client.kill()
+            client.wait()
+            kills -= 1
+            clients[number] = start()
+    stop.touch()
+    assert [client.wait(timeout=60) for client, _ in clients] == [0] * 8
+    assert kills == 0
+    return grants(folder)
+
+
+def grants(folder: Path) -> Grants:
+    """Read what the clients have written down so far."""
+    found: dict[str, tuple[float, float]] = {}
     for log in folder.glob("*.log"):
         for line in log.read_text().splitlines():
-            id, first, last = line.split()
-            grants[id] = (float(first), float(last))
-    return list(grants.values()), killed
+            id, start, end = line.split()
+            found[id] = (float(start), float(end))
+    return list(found.values())
 
 
-def most_at_once(grants: list[tuple[float, float]]) -> int:
+def most_at_once(grants: Grants) -> int:
     """Sweep over the grants and return how many held at the same instant, at most."""
     steps = sorted(
         [(start, 1) for start, end in grants if start < end] + [(end, -1) for start, end in grants if start < end]
@@ -70,10 +82,9 @@ def most_at_once(grants: list[tuple[float, float]]) -> int:
 
 def test_eight_processes_never_hold_more_seats_than_there_are(tmp_path: Path) -> None:
     """G1: at no instant, clients killed in the middle of anything included."""
-    grants, killed = hammer("seats", tmp_path, 5)
-    assert most_at_once(grants) == LIMIT
-    assert len(grants) > 300
-    assert killed > 5
+    found = hammer("seats", tmp_path, lambda found: len(found) > 800 and most_at_once(found) >= LIMIT, kills=10)
+    assert len(found) > 800
+    assert most_at_once(found) == LIMIT
     time.sleep(LEASE)
     store = SQLiteSessions(tmp_path / "seats.db", SystemClock())
     answers = [store.acquire(request(f"user-{number}")) for number in range(LIMIT + 1)]
@@ -83,8 +94,8 @@ def test_eight_processes_never_hold_more_seats_than_there_are(tmp_path: Path) ->
 
 def test_counting_first_and_inserting_later_is_caught(tmp_path: Path) -> None:
     """The test above can fail: the control store oversells, and the sweep sees it."""
-    grants, _ = hammer("control", tmp_path, 2)
-    assert most_at_once(grants) > LIMIT
+    found = hammer("control", tmp_path, lambda found: most_at_once(found) > LIMIT, kills=0)
+    assert most_at_once(found) > LIMIT
 
 
 def test_a_killed_holders_seat_is_free_when_its_lease_runs_out(tmp_path: Path) -> None:

@@ -156,15 +156,12 @@ class _Book:
         """Tell whether there is a seat for who asks, after those who wait in front."""
         if request.per_user and request.user_id in self.all.users:
             return True
+        in_use = self.all.seats(request.per_user)
+        if not request.reserved and not self.queue:
+            return in_use < request.limit
         inside = {role: self.by_role[role].seats(request.per_user) for role in request.reserved if role in self.by_role}
-        return admits(
-            request.limit,
-            self.all.seats(request.per_user),
-            request.reserved,
-            inside,
-            request.holds,
-            self._in_front(request),
-        )
+        waiting = self._in_front(request)
+        return admits(request.limit, in_use, request.reserved, inside, request.holds, waiting)
 
     def _in_front(self, request: SeatRequest) -> Iterator[frozenset[str]]:
         # Where users share a seat, a user's second place takes none, nor does one of who asks.
