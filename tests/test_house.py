@@ -43,7 +43,7 @@ ROOMS = (
     ("testing",),
     ("contrib",),
     ("cli",),
-    ("__init__",),
+    ("__main__", "__init__"),
 )
 """The rooms, from the ground up: a module imports from rooms before its own, and within its own in no circle."""
 
