@@ -60,7 +60,7 @@ class SeatRequest:
     limit: int
     per_user: bool = False
     reserved: Mapping[str, int] = field(factory=dict, converter=_counts)
-    holds: frozenset[str] = field(default=(), converter=_names)
+    holds: frozenset[str] = field(default=frozenset(), converter=_names)
     ticket: str | None = None
     patience: float = 10.0
 

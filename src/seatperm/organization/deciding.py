@@ -227,7 +227,11 @@ class Deciding:
         """
         self._asking.host_only("edit")
         if function is None:
-            return lambda given: self.relate(resource, given)
+
+            def decorate(given: Relation) -> Relation:
+                return self.relate(resource, given)
+
+            return decorate
         self._relations[relatable(self.catalog, resource)] = function
         return function
 
