@@ -1,1 +1,37 @@
 """The command line."""
+
+from __future__ import annotations
+
+import click
+
+from . import asking, audit, check, demo, license, roles, sessions, shells, users
+from .tree import Tree
+
+__all__ = ["main"]
+
+
+@click.group(cls=Tree, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="seatperm")
+def main() -> None:
+    """Ask who may do what, and look after users, license, sessions and the audit trail.
+
+    Works on the catalog and the store of an application that embeds seatperm. Exit codes: 0 for yes and for
+    what went well, 1 for no, 2 for a wrong call or bad input.
+    """
+
+
+for command in (
+    check.check,
+    asking.can,
+    asking.explain,
+    asking.who_can,
+    asking.access,
+    users.users,
+    roles.roles,
+    sessions.sessions,
+    license.license,
+    audit.audit,
+    demo.demo,
+    shells.completion,
+):
+    main.add_command(command)

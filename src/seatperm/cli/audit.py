@@ -1,0 +1,89 @@
+"""`seatperm audit`: the trail of changes, and whether it is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import click
+
+from ..audit import Event, Verification
+from .options import common
+from .output import Column, Listing, Row, minute, plain, timestamp
+from .settings import Settings
+
+EVENTS = Listing(
+    ("number", "at", "actor", "kind", "user", "revision", "details"),
+    (
+        Column("No.", "number"),
+        Column("At (UTC)", lambda row: minute(row["at"])),
+        Column("By", lambda row: plain(row["actor"]) or "host"),
+        Column("What", "kind"),
+        Column("User", "user"),
+        Column("Details", lambda row: "; ".join(_told(row["details"])), lines=3),
+    ),
+)
+
+VERIFICATION = Listing(("whole", "events", "problems"), ())
+
+
+@click.command()
+@click.option("--verify", is_flag=True, help="Tell whether the trail is as it was written; exit code 1 when not.")
+@common
+@click.pass_context
+def audit(context: click.Context, settings: Settings, verify: bool) -> None:
+    """List every change, oldest first, or verify the trail."""
+    with settings.open() as org:
+        if not verify:
+            EVENTS.write(settings.format, (_row(event) for event in org.audit))
+            return
+        found = org.audit.verify()
+    if settings.format == "table":
+        _say(found)
+    else:
+        answer = {"whole": bool(found), "events": found.events, "problems": list(found.problems)}
+        VERIFICATION.write_one(settings.format, answer)
+    context.exit(not found)
+
+
+def _say(found: Verification) -> None:
+    if found:
+        click.secho(f"whole: {found.events} events", fg="green")
+        return
+    click.secho(f"not whole: {found.events} events were read", fg="red")
+    for problem in found.problems:
+        click.echo(f"  {problem}")
+
+
+def _row(event: Event) -> Row:
+    return {
+        "number": event.number,
+        "at": timestamp(event.at),
+        "actor": event.actor,
+        "kind": event.kind,
+        "user": event.user,
+        "revision": event.revision,
+        "details": None if event.details is None else dict(event.details),
+    }
+
+
+def _told(details: object) -> Iterator[str]:
+    if not isinstance(details, Mapping):
+        yield "erased"
+        return
+    before, after = details.get("before"), details.get("after")
+    if isinstance(after, Mapping):
+        for name, value in after.items():
+            if isinstance(before, Mapping):
+                if value != before.get(name):
+                    yield f"{name}: {_value(before.get(name)) or 'none'} -> {_value(value) or 'none'}"
+            elif value:
+                yield f"{name}: {_value(value)}"
+    for name, value in details.items():
+        if name not in ("before", "after"):
+            yield f"{name}: {_value(value)}"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_value(inner)}".rstrip() for key, inner in value.items())
+    return ", ".join(_value(item) for item in value) if isinstance(value, list) else plain(value)

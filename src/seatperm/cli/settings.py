@@ -1,0 +1,104 @@
+"""What the common options say, and the organization that they open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+
+import click
+from attrs import define
+
+from ..errors import UnknownOrganization
+from ..organization import Organization, open_tenants
+from ..organization.opening import Orphans
+from ..stores import SQLITE, DirectoryStore, SQLiteURL, open_directory
+from .output import Format
+
+
+@define
+class Settings:
+    """What the common options say; an option of a subcommand counts for more than one before it.
+
+    Attributes:
+        catalog: the catalog's file.
+        store: the store's URL, or the path of a SQLite file.
+        session_store: where seats are kept; the same store unless said.
+        organization: the organization's id, None for the store's only one.
+        orphans: what to do with names in the store that the catalog does not have.
+        format: how to print.
+    """
+
+    catalog: str | None = None
+    store: str | None = None
+    session_store: str | None = None
+    organization: str | None = None
+    orphans: Orphans = "refuse"
+    format: Format = "table"
+
+    @contextmanager
+    def open(self, *, changing: bool = False, seats: bool = False) -> Iterator[Organization]:
+        """Open the organization, and close it at the end of the block.
+
+        Nothing is made that is not there, and nothing is written unless something is about to be changed.
+
+        Args:
+            changing: whether something will be.
+            seats: whether sessions are asked about.
+
+        Raises:
+            click.UsageError: catalog or store are not said, or the store is no place to look at.
+            SeatpermError: the catalog can't be loaded, or the store can't be opened, or has no such organization.
+        """
+        missing = [
+            f"--{name} (or {variable(name)} in the environment)"
+            for name, value in (("catalog", self.catalog), ("store", self.store))
+            if value is None
+        ]
+        if self.catalog is None or self.store is None:
+            raise click.UsageError(f"Missing {' and '.join(missing)}.")
+        mode = "rw" if changing else "ro"
+        directory = open_directory(store_url("store", self.store, mode))
+        try:
+            where = store_url("session-store", self.session_store or self.store, mode) if seats else "memory://"
+            tenants = open_tenants(self.catalog, directory, session_store=where, orphans=self.orphans)
+        except BaseException:
+            directory.close()
+            raise
+        try:
+            yield tenants[self._organization(directory)]
+        finally:
+            tenants.close()
+
+    def _organization(self, directory: DirectoryStore) -> str:
+        known = list(islice(directory.organizations(), 1000))
+        if self.organization is not None:
+            if self.organization not in known and self.organization not in directory.organizations():
+                raise UnknownOrganization(self.organization, known)
+            return self.organization
+        if not known:
+            raise click.UsageError(f"The store {directory.url} holds no organization yet.")
+        if len(known) > 1:
+            some = ", ".join(known[:10]) + (", ..." if len(known) > 10 else "")
+            raise click.UsageError(f"The store holds several organizations: name one with --organization ({some}).")
+        return known[0]
+
+
+def store_url(option: str, given: str, mode: str) -> str:
+    """Return the URL of a store that is there already, for a URL or the path of a SQLite file.
+
+    Raises:
+        click.UsageError: it is in the memory of another process.
+        InvalidValue: its options are not known.
+    """
+    if given.startswith("memory:"):
+        raise click.UsageError(f"A store in memory is seen by its own process only: --{option} needs a file's path.")
+    url = given if "://" in given else SQLITE + given
+    if url.startswith(SQLITE) and SQLiteURL.parse(url).mode == "rwc":
+        return f"{url}{'&' if '?' in url else '?'}mode={mode}"
+    return url
+
+
+def variable(name: str) -> str:
+    """Return the environment variable that stands in for an option."""
+    return f"SEATPERM_{name.upper()}"
