@@ -86,6 +86,8 @@ class MisfitsError(Exception):
 def _text(value: object, _: object) -> str:
     if not isinstance(value, str):
         raise MisfitsError([wrong_type("text", value, "")])
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise MisfitsError([wrong_type("text of whole characters", value, "")])
     return value
 
 
