@@ -17,6 +17,8 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
+from attrs import frozen
+
 from seatperm.clock import SystemClock
 from seatperm.sessions import Full, SeatRequest, new_token, token_hash
 from seatperm.stores import SessionStore
@@ -109,8 +111,31 @@ def refusals(store: SessionStore, number: int, live: int) -> float:
     return median(times)
 
 
-def measure(live: int, synchronous: Literal["full", "normal"], number: int, folder: Path) -> Iterator[str]:
-    """Measure at so many live sessions; yield the lines of the table."""
+@frozen
+class Row:
+    """One line of the table.
+
+    Attributes:
+        live: how many sessions were live.
+        synchronous: SQLite's setting.
+        store: what was called: a store, or the bare INSERT into one of the two tables.
+        step: what was done.
+        microseconds: the median of all rounds, a call.
+        to_plain: the ratio to the bare INSERT into a table without an index.
+        to_same: the ratio to the one into a table with the store's lookups.
+    """
+
+    live: int
+    synchronous: str
+    store: str
+    step: str
+    microseconds: float
+    to_plain: float
+    to_same: float
+
+
+def measure(live: int, synchronous: Literal["full", "normal"], number: int, folder: Path) -> Iterator[Row]:
+    """Measure at so many live sessions."""
     clock = SystemClock()
     memory, sqlite = MemorySessions(clock), SQLiteSessions(folder / "seats.db", clock, synchronous=synchronous)
     plain, plain_steps = bare(folder / "plain.db", synchronous, ())
@@ -135,18 +160,24 @@ def measure(live: int, synchronous: Literal["full", "normal"], number: int, fold
         found["memory", "refuse"] = refusals(memory, number, live)
     floor, indexed = found["plain", "insert"], found["same", "insert"]
     for (name, step), micros in found.items():
-        ratios = f"{micros / floor:>8.2f} {micros / indexed:>8.2f}"
-        yield f"{live:>8,} {synchronous:>7} {name:>8} {step:>10} {micros:>9.1f} {ratios}"
+        ratios = round(micros / floor, 2), round(micros / indexed, 2)
+        yield Row(live, synchronous, name, step, round(micros, 1), *ratios)
 
 
-def main(short: bool) -> None:
-    """Print the table."""
+def main(short: bool) -> list[Row]:
+    """Print the table and return it."""
+    rows = []
     print(f"{'live':>8} {'sync':>7} {'store':>8} {'step':>10} {'µs':>9} {'× plain':>8} {'× same':>8}")
     for synchronous in ("normal", "full"):
         for live in (10, 1_000) if short else (10, 1_000, 100_000):
             with tempfile.TemporaryDirectory(prefix="seatperm-bench-") as folder:
-                for line in measure(live, synchronous, 5 if short else 30, Path(folder)):
-                    print(line)
+                for row in measure(live, synchronous, 5 if short else 30, Path(folder)):
+                    rows.append(row)
+                    print(
+                        f"{row.live:>8,} {row.synchronous:>7} {row.store:>8} {row.step:>10} "
+                        f"{row.microseconds:>9.1f} {row.to_plain:>8.2f} {row.to_same:>8.2f}"
+                    )
+    return rows
 
 
 if __name__ == "__main__":
