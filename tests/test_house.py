@@ -313,4 +313,4 @@ def test_nothing_is_left_to_do() -> None:
 def test_nothing_else_stands_at_the_top() -> None:
     """The tree is read from the top: what is not hidden there is one of these, or made by a build."""
     there = {path.name for path in TOP.iterdir() if not path.name.startswith(".")}
-    assert there - {"build", "dist"} == AT_THE_TOP
+    assert there - {"PKG-INFO", "build", "dist"} == AT_THE_TOP
