@@ -162,7 +162,7 @@ def found(value: object) -> str:
             return f"the date or time {value}"
         case None:
             return "null"
-    return f"a {type(value).__name__}"
+    return f"a value of the type {type(value).__name__}"
 
 
 @frozen(eq=False)
