@@ -8,14 +8,16 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
 
 from seatperm import audit
+from seatperm.catalog import Grant
 from seatperm.clock import SystemClock
-from seatperm.directory import Organization, User
+from seatperm.directory import Organization, Override, User
 from seatperm.errors import InvalidValue, StoreDamaged, StoreUnavailable, StoreVersion
 from seatperm.license import License
 from seatperm.stores import SQLiteURL, open_directory
@@ -369,3 +371,39 @@ def test_a_store_closed_in_the_middle_of_a_change_lets_that_change_end(path: Pat
             store.revision("kauri")
         assert change.revision("kauri") == 2
     assert whole(path) == 2
+
+
+def test_a_store_closed_in_the_middle_of_reading_closes_that_connection_when_it_is_done(path: Path) -> None:
+    before = descriptors()
+    file = SQLiteFile(path, DIRECTORY)
+    with file.read() as connection:
+        file.close()
+        assert connection.execute("SELECT revision FROM organizations").fetchone() == (1,)
+        assert descriptors() > before
+    assert descriptors() == before
+
+
+def test_people_can_read_the_tables(path: Path) -> None:
+    """With sqlite-utils, Datasette or any SQLite tool: names, ISO times, and entries as a catalog file has them."""
+    mere = User(
+        "mere",
+        "mere@kāuri.example",
+        "Mere Pōtae",
+        roles={"cashier": None, "seller": datetime(2027, 3, 1, 12, tzinfo=UTC)},
+        base={"sales": (Grant("view"), Grant("edit", scope="own"))},
+        overrides={"crm": Override((Grant("view", ["refund"]),)), "pay": Override((Grant("none"),))},
+    )
+    with closing(SQLiteDirectory(path)) as store, store.change() as change:
+        change.put_user("kauri", mere, email_key="mere@kāuri.example")
+    with closing(sqlite3.connect(path)) as tool:
+        row = tool.execute("SELECT name, email, state, base FROM users WHERE id = 'mere'").fetchone()
+        assert row == ("Mere Pōtae", "mere@kāuri.example", "active", '{"sales": ["view", "edit:own"]}')
+        assert tool.execute("SELECT role, until FROM user_roles ORDER BY role").fetchall() == [
+            ("cashier", None),
+            ("seller", "2027-03-01T12:00:00+00:00"),
+        ]
+        assert tool.execute("SELECT resource, grants FROM user_overrides ORDER BY resource").fetchall() == [
+            ("crm", '{"level": "view", "actions": ["refund"]}'),
+            ("pay", '"none"'),
+        ]
+        assert tool.execute("PRAGMA foreign_key_check").fetchall() == []

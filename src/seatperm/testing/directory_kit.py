@@ -247,6 +247,14 @@ class DirectoryConformance(DirectoryRules):
         assert list(self.store.users(self.organization, roles=["cashier"])) == []
         assert self.store.changes(self.organization, 2) == Changes(3, frozenset({"invited-1", "ann"}), False)
 
+    def test_an_id_that_is_given_up_again_is_named_again(self) -> None:
+        """An id may be taken and given up any number of times."""
+        for name in ("ann", "ben"):
+            self.put(user("invited-1"))
+            with self.store.change() as change:
+                change.rename(self.organization, "invited-1", user(name), email_key=None)
+        assert self.store.changes(self.organization, 4) == Changes(5, frozenset({"invited-1", "ben"}), False)
+
     def test_a_rename_takes_no_other_users_place_but_a_dismissed_ones(self) -> None:
         """Rule 5; what is refused has written nothing."""
         self.put(user("invited-1"), user("ben"), evolve(user("ann"), dismissed=True))

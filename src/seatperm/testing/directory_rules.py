@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Barrier, Event, Thread
+from time import monotonic
 
 import pytest
 from attrs import evolve
@@ -201,8 +202,10 @@ class DirectoryRules(DirectoryFixture):
     def test_a_change_in_the_middle_of_a_change_is_refused_at_once(self) -> None:
         """Rule 6: it could only wait for itself."""
         with self.store.change() as change:
+            began = monotonic()
             with pytest.raises(StoreUnavailable), self.store.change():
                 pass
+            assert monotonic() - began < 3
             change.put_user(self.organization, user("ann"), email_key=None)
         assert ids(self.store.users(self.organization)) == ["ann"]
 
