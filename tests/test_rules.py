@@ -415,6 +415,12 @@ def test_a_grant_serves_its_scope_and_every_narrower_one() -> None:
     assert [allowed(catalog(), mere, "sales", scope) for scope in ("own", "team", "all")] == [EDIT, EDIT, set()]
 
 
+def test_named_actions_are_given_at_their_scope_only() -> None:
+    mere = user(base={"sales.invoices": ["view", Grant(actions=["approve"], scope="own")]})
+    assert allowed(catalog(), mere, "sales.invoices", "own") == VIEW | {"approve"}
+    assert allowed(catalog(), mere, "sales.invoices", "team") == VIEW
+
+
 def test_everyone_may_see_their_own_details() -> None:
     """Whatever overrides say; not change them, and not see others'."""
     for mere in (user(), user(overrides={"organization": "none"}), user(overrides={"organization.users": "none"})):
@@ -447,9 +453,33 @@ def test_a_cap_flows_to_sub_resources_on_the_same_ladder() -> None:
     assert allowed(of, user("boss"), "sales.invoices.lines") == EDIT
 
 
+def test_a_nearer_cap_counts_instead_of_one_above() -> None:
+    """Also where it is lower."""
+    of = catalog(packages={"basic": Package(caps={"sales": "edit", "sales.invoices": "view"})})
+    assert allowed(of, user(base={"sales": "full"}), "sales.invoices.lines") == VIEW
+    assert allowed(of, user(base={"sales": "full"}), "sales") == EDIT
+
+
 def test_a_tier_that_says_nothing_is_uncapped_whatever_the_tiers_that_it_includes_say() -> None:
     packages = {"basic": Package(caps={"sales": "view"}), "rich": Package(includes=["basic"])}
     assert allowed(catalog(packages=packages), user(base={"sales": "full"}), "sales", license=License("rich")) == FULL
+
+
+def test_a_tier_caps_what_the_tiers_that_it_includes_contain() -> None:
+    packages = {"basic": Package(caps={"sales": "view"}), "rich": Package(includes=["basic"], caps={"sales": "edit"})}
+    assert allowed(catalog(packages=packages), user(base={"sales": "full"}), "sales", license=License("rich")) == EDIT
+
+
+def test_a_tiers_cap_does_not_raise_what_an_add_on_caps_lower() -> None:
+    """The tier does not contain it, and has no say."""
+    packages = {"basic": Package(caps={"sales": "edit"}), "pay": Package(add_on=True, caps={"sales.wages": "view"})}
+    of = catalog(packages=packages, resources={"sales.wages": Resource(package="pay")})
+    assert allowed(of, user(base={"sales": "full"}), "sales.wages", license=with_add_ons("pay")) == VIEW
+
+
+def test_an_add_on_lowers_nothing_that_its_tier_leaves_uncapped() -> None:
+    of = catalog(packages={"extra": Package(add_on=True, caps={"sales": "view"})})
+    assert allowed(of, user(base={"sales": "full"}), "sales", license=with_add_ons("extra")) == FULL
 
 
 def test_a_tier_caps_only_what_it_contains() -> None:
@@ -588,6 +618,15 @@ def test_relations_are_taken_all_at_one_scope() -> None:
 # Names
 
 
+def test_a_named_action_that_the_resource_does_not_have_gives_nothing() -> None:
+    assert allowed(catalog(), user(base={"sales": Grant("view", ["gone"])}), "sales") == VIEW
+
+
+def test_an_entry_on_a_resource_that_the_catalog_does_not_have_gives_nothing() -> None:
+    mere = user(base={"gone": "view"}, overrides={"lost.below": "none"})
+    assert allowed(catalog(), mere, "sales") == set()
+
+
 def test_unknown_names_are_mistakes() -> None:
     of, license = catalog(), License("basic")
     with pytest.raises(UnknownResource) as no_resource:
@@ -609,6 +648,12 @@ def test_gifts_name_where_each_comes_from() -> None:
         rules.Source("role", "chief"): rules.Gift((), "sales", closed=True),
         rules.Source("role", "clerk"): rules.Gift((Grant("view"),), "sales"),
     }
+
+
+def test_a_role_of_everything_is_the_only_source_where_it_reaches() -> None:
+    of = catalog(boss=role(everything=True), clerk=role({"sales": "view"}))
+    found = rules.gifts(of, License("basic"), user("boss", "clerk", overrides={"sales": "none"}), NOW, "sales")
+    assert found == {rules.Source("everything", "boss"): rules.Gift((Grant("full"),))}
 
 
 def test_relations_tell_what_was_implied_and_what_was_missing() -> None:

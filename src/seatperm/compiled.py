@@ -18,7 +18,7 @@ from functools import lru_cache
 
 from attrs import frozen
 
-from .catalog import ALL, ORGANIZATION, OWN, USERS, Catalog, Entry, Grant
+from .catalog import ALL, ORGANIZATION, OWN, USERS, Catalog, Entry, Grant, Role
 from .rules import Holder, Pair, Terms, as_pairs, closes, is_valid, levels
 
 Slot = tuple[int, int]
@@ -56,6 +56,7 @@ class Compiled:
         catalog: the catalog; a changed one is compiled anew.
         slots: by resource and action, the slot of a check that names neither record nor scope: the widest
             scope, or the narrowest for an action that is done without a record.
+        nothing: the row of who is allowed nothing.
     """
 
     def __init__(self, catalog: Catalog, *, rows: int = 100_000) -> None:
@@ -86,6 +87,7 @@ class Compiled:
         self._relations = list(self._find_relations())
         self._everyone = self._paint({USERS: (Grant("view", scope=OWN),)})[0]
         self._of_role = lru_cache(maxsize=None)(self._role)
+        self._of_everything = lru_cache(maxsize=None)(self._everything)
         self._of_base = lru_cache(maxsize=1_000)(self._base)
         self._of_license = lru_cache(maxsize=1_000)(self._license)
         self._of_held = lru_cache(maxsize=rows)(self._live)
@@ -202,7 +204,7 @@ class Compiled:
             over = self._spread(below | (1 << run.own_end) - (1 << run.start) if alone else below)
             given &= ~over
             decided |= over
-            for grant in () if closed else entry:
+            for grant in entry:
                 bits = 0 if grant.level is None else below & self._up_to(ladder, grant.level)
                 named = [(path, action) for action in grant.actions if action in self._numbers[path]]
                 given |= self._spread(bits | self._mask(named), grant.scope)
@@ -214,6 +216,13 @@ class Compiled:
     def _base(self, base: _Entries) -> int:
         return self._paint(dict(base))[0]
 
+    def _everything(self, role: str) -> int:
+        """Return the bits of a role of everything, none for others."""
+        if not self.catalog.roles[role].everything:
+            return 0
+        outside = self._field(ORGANIZATION) if self.catalog.roles[role].kind == "licensee" else 0
+        return self._spread(((1 << self._width) - 1) & ~outside)
+
     # Rules 1, 2 and 5: what the license contains, and its caps
 
     def _contained(self, terms: _Terms) -> frozenset[str]:
@@ -223,15 +232,15 @@ class Compiled:
 
     def _live(self, terms: _Terms, held: frozenset[str]) -> frozenset[str]:
         contained, roles = self._contained(terms), self.catalog.roles
+
+        def contains(role: Role) -> bool:
+            return role.kind == "system" or role.package in contained
+
         live: set[str] = set()
         waiting = set(held)
         while waiting:
             name = waiting.pop()
-            if (
-                name not in live
-                and name in roles
-                and (roles[name].kind == "system" or roles[name].package in contained)
-            ):
+            if name in roles and name not in live and contains(roles[name]):
                 live.add(name)
                 waiting.update(roles[name].includes)
         return frozenset(live)
@@ -239,14 +248,13 @@ class Compiled:
     def _license(self, terms: _Terms) -> int:
         """Return one scope's bits of all that the license contains, within its caps."""
         contained = self._contained(terms)
-        everything = self._owned[None] | self._all_of(contained)
-        bits = self._owned[None]
+        everything, bits = self._all_of(contained), self._owned[None]
         for name in contained & {terms[0], *terms[1]}:
             capped, within = self._caps(name)
             bits |= self._all_of(self.catalog.closure(name)) & ~(capped & ~within)
             if self.catalog.packages[name].add_on:
-                bits |= everything & capped & within
-        return bits & everything
+                bits |= everything & within
+        return bits
 
     def _all_of(self, packages: Collection[str]) -> int:
         """Return one scope's bits of all resources that belong to the packages."""
@@ -277,10 +285,7 @@ class Compiled:
             bits = bits & ~decided | given
         bits |= self._everyone
         for role in live:
-            if self.catalog.roles[role].everything:
-                whole = (1 << self._width) - 1
-                outside = self._field(ORGANIZATION) if self.catalog.roles[role].kind == "licensee" else 0
-                bits |= self._spread(whole & ~outside)
+            bits |= self._of_everything(role)
         licensed = self._of_license(terms)
         return self._bytes(self._relate(bits & self._spread(licensed), licensed))
 

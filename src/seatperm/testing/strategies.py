@@ -237,7 +237,7 @@ def _roles(draw: st.DrawFn, parts: Parts) -> dict[str, Role]:
             kind=kind,
             package=None if system else draw(st.sampled_from(packages)),
             everything=everything,
-            includes=draw(_some([name for name, role in roles.items() if role.kind == kind], most=2)),
+            includes=draw(_some([name for name, role in roles.items() if system or role.kind == kind], most=2)),
             grants={} if everything else draw(entries(parts, organization=system)),
         )
     return roles
