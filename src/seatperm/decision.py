@@ -171,17 +171,24 @@ class Remedy:
     @property
     def title(self) -> str:
         """What to do, as a sentence without its full stop."""
-        text = listed(step.text for step in self.steps)
+        text = listed(self._parts())
         return text[:1].upper() + text[1:] + self._price()
+
+    def _parts(self) -> Iterator[str]:
+        before = None
+        for step in self.steps:
+            # "assign the role A and the role B": the verb is said once.
+            yield step.text.partition(" ")[2] if step.kind is before else step.text
+            before = step.kind
 
     def _price(self) -> str:
         extra = self.extra_monthly_charge
         if extra is None:
             return ""
         if not extra.amount:
-            return " at no extra charge"
+            return ", at no extra charge"
         more = "more" if extra.amount > 0 else "less"
-        return f" for {Money(abs(extra.amount), extra.currency)} {more} a month"
+        return f", for {Money(abs(extra.amount), extra.currency)} {more} a month"
 
     def to_dict(self) -> dict[str, object]:
         """Return it as JSON values."""

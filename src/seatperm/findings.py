@@ -89,7 +89,7 @@ class Case:
             yield self._found(1, FindingKind.LICENSE_NOT_VALID, "license", ended)
         package = catalog.package(resource)
         if package not in rules.contained_packages(catalog, license):
-            text = f"{resource_title(catalog, resource)} comes with {self._package(package)}, and {self._license()}."
+            text = f"The license is for {self._held()}, and this comes with {self._package(package)}."
             yield self._found(1, FindingKind.NOT_IN_PACKAGE, "package", text, package or "")
 
     def trace(self, left: rules.Related) -> Iterator[Finding]:
@@ -104,7 +104,8 @@ class Case:
             found = [*self._union(), *self._sleeping()]
             yield from sorted(found, key=lambda finding: finding.kind is FindingKind.NOTHING)
         yield from self._lapsed()
-        if rules.Source("everyone") in self.givers():
+        everyone = self.counting.get(rules.Source("everyone"), rules.Gift()).grants
+        if self.serves(everyone) or self.narrower(everyone):
             yield self._found(4, FindingKind.OWN_DETAILS, "user", "Everyone may see their own details.")
         yield from self._caps()
         yield from self._relations(left)
@@ -178,26 +179,26 @@ class Case:
 
     def _union(self) -> Iterator[Finding]:
         for source, gift in self.counting.items():
+            kind, text = self._gift(source, gift)
             if source.kind == "role":
-                kind, text = self._gift(self._role(source.name), gift)
-                yield self._found(4, kind, "role", text, source.name)
-            elif source.kind == "base" and (gift.grants or gift.closed):
-                kind, text = self._gift(_BASE[:1].upper() + _BASE[1:], gift)
-                yield self._found(4, kind, "base", text.replace(" gives ", " give ").replace(" closes ", " close "))
+                yield self._found(4, kind, "role", f"{self._role(source.name)} gives {text}.", source.name)
+            elif source.kind == "base" and kind is not FindingKind.NOTHING:
+                yield self._found(4, kind, "base", f"{_BASE[:1].upper()}{_BASE[1:]} give {text}.")
 
-    def _gift(self, who: str, gift: rules.Gift) -> tuple[FindingKind, str]:
-        """Return what kind of gift it is to the question, and the sentence on it."""
+    def _gift(self, source: rules.Source, gift: rules.Gift) -> tuple[FindingKind, str]:
+        """Return what kind of gift it is to the question, and what is given in words."""
         catalog, resource = self.question.catalog, self.question.pair[0]
         what = reach(catalog, resource, gift.grants)
         above = gift.levels_from if gift.levels_from != resource else None
-        by = f", by what it says on {resource_title(catalog, above)}" if above is not None else ""
+        says = "it says" if source.kind == "role" else "they say"
+        by = f", by what {says} on {resource_title(catalog, above)}" if above is not None else ""
         if self.serves(gift.grants):
-            return FindingKind.GIVES, f"{who} gives {what}{by}."
+            return FindingKind.GIVES, f"{what}{by}"
         if self.narrower(gift.grants) is not None:
-            return FindingKind.NARROWER, f"{who} gives {what} only{by}."
+            return FindingKind.NARROWER, f"{what} only{by}"
         if what:
-            return FindingKind.LESS, f"{who} gives only {what}{by}."
-        return FindingKind.NOTHING, f"{who} gives nothing here{by}."
+            return FindingKind.LESS, f"only {what}{by}"
+        return FindingKind.NOTHING, f"nothing here{by}"
 
     def _sleeping(self) -> Iterator[Finding]:
         catalog = self.question.catalog
@@ -218,7 +219,8 @@ class Case:
     def _why_dormant(self, role: str) -> str:
         if not rules.is_valid(self.license, self.question.now):
             return " while the license is not valid"
-        return f": it comes with {self._package(self.question.catalog.roles[role].package)}, and {self._license()}"
+        package = self._package(self.question.catalog.roles[role].package)
+        return f": it comes with {package}, and the license is for {self._held()}"
 
     def _lapsed(self) -> Iterator[Finding]:
         catalog, now, resource = self.question.catalog, self.question.now, self.question.pair[0]
@@ -264,7 +266,7 @@ class Case:
         kind = "add-on" if name is not None and catalog.packages[name].add_on else "package"
         return f"{the} {kind} {package_title(catalog, name or '')}"
 
-    def _license(self) -> str:
+    def _held(self) -> str:
         catalog, add_ons = self.question.catalog, sorted(self.license.add_ons)
         beside = f" with {listed(package_title(catalog, name) for name in add_ons)}" if add_ons else ""
-        return f"the license is for {package_title(catalog, self.license.package)}{beside}"
+        return f"{package_title(catalog, self.license.package)}{beside}"

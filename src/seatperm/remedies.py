@@ -216,9 +216,11 @@ class _Search:
         narrow = [name for name in assignable if not gives_everything(catalog, name)]
         for name in sorted(narrow or assignable, key=self._reach)[:_MOST_ROLES]:
             yield StepKind.ASSIGN_ROLE, name
-        if not narrow:
+        extendable = any(self._gives(license, name, pair) for name in givers if name in held)
+        if not (narrow or extendable):
+            outside = [name for name in others if name not in assignable]
             yield from self._license_changes(
-                place, lambda after: any(self._gives(after, name, pair) for name in others)
+                place, lambda after: any(self._gives(after, name, pair) for name in outside)
             )
         for implier in self._impliers(pair):
             if implier in left.missing or not (assignable or implier in left.pairs):
@@ -306,7 +308,9 @@ class _Offer:
 def _offer(question: Question, license: License, user: User, place: _Place) -> _Offer:
     catalog = question.catalog
     extra = _extra_charge(catalog, license, place.license)
-    steps = tuple(Step(kind, subject, _words(catalog, license, user, kind, subject)) for kind, subject in place.changes)
+    steps = tuple(
+        Step(kind, subject, _words(question, license, user, kind, subject)) for kind, subject in place.changes
+    )
     return _Offer(
         Remedy(steps, extra),
         Decimal(0) if extra is None else max(extra.amount, Decimal(0)),
@@ -347,10 +351,12 @@ def _is_known(catalog: Catalog, license: License) -> bool:
     return {license.package, *license.add_ons} <= set(catalog.packages)
 
 
-def _words(catalog: Catalog, license: License, user: User, kind: StepKind, subject: str) -> str:
+def _words(question: Question, license: License, user: User, kind: StepKind, subject: str) -> str:
+    catalog = question.catalog
     match kind:
         case StepKind.RENEW_LICENSE:
-            return "renew the license"
+            begun = license.valid_from is None or license.valid_from <= question.now
+            return "renew the license" if begun else "let the license begin now"
         case StepKind.CHANGE_PACKAGE:
             move = f"move to the package {package_title(catalog, subject)}"
             loses = license.package in catalog.packages and license.package not in catalog.closure(subject)

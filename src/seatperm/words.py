@@ -18,7 +18,7 @@ def listed(items: Iterable[str]) -> str:
 def uncapitalized(sentence: str) -> str:
     """Return a sentence as the end of another: no full stop, and no capital in a word that needs none."""
     first = sentence.partition(" ")[0]
-    small = first in {"The", "A", "An", "It", "Everyone", "Neither", "Nobody", "Nothing"}
+    small = first in {"The", "A", "An", "It", "Everyone", "Neither", "Nobody", "Nothing", "What"}
     return (sentence[0].lower() + sentence[1:] if small else sentence).removesuffix(".")
 
 
