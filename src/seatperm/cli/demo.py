@@ -32,10 +32,10 @@ COLORS = {True: "green", False: "red"}
 
 LOOKS = (
     "users",
-    "access tom",
-    "explain tom customers.records edit",
     "roles ana",
     "sessions",
+    "explain tom customers.records edit",
+    "access tom",
     "license preview --package elite",
     "who-can sales.quotes edit --organization tui",
     "audit --organization tui",
@@ -151,12 +151,12 @@ def _roles(org: Organization) -> None:
     listing = org.roles()
     catalog = org.catalog
     _call(org, "roles", more=f"  # on {package_title(catalog, org.license.package)}")
-    _hang("Current package", _titles(listing.current_package))
+    _hang("Current Package", _titles(listing.current_package))
     others: dict[str, list[ListedRole]] = {}
     for role in listing.other_packages:
         others.setdefault(role.comes_with[0], []).append(role)
     told = [f"{package_title(catalog, name)} adds {_titles(roles)}" for name, roles in others.items()]
-    _hang("Other packages", "; ".join(told), wide=len("Current package"))
+    _hang("Other Packages", "; ".join(told), wide=len("Current Package"))
 
 
 def _upgrade(org: Organization) -> None:
@@ -164,7 +164,7 @@ def _upgrade(org: Organization) -> None:
     preview = org.preview_license(package="trade")
     click.echo()
     _code(f'{org.id}.preview_license(package="trade")')
-    _say(f"{preview.charge_before} a month would become {preview.charge_after}. Nobody loses anything, and")
+    _say(f"{preview.charge_before} a month would become {preview.charge_after}, and")
     for line in _gains(org, preview):
         _say(f"- {line}")
     change = org.change_license(package="trade")
@@ -230,7 +230,7 @@ def _trail(org: Organization) -> None:
 
 def _look_around(path: Path, catalog: Path) -> None:
     _title("Look around")
-    _say("It is all in one SQLite file, which the other commands read. Paste:")
+    _say("It is all in one SQLite file, which the other commands read. Paste these lines:")
     click.echo()
     for name, value in (("catalog", str(catalog)), ("store", str(path)), ("organization", "kauri")):
         click.echo(_setting(variable(name), value))

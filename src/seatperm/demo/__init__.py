@@ -10,3 +10,9 @@ invented, as a list of
 
 A user of the same id in two organizations is one person: rob, an outside bookkeeper.
 """
+
+from __future__ import annotations
+
+from .books import CATALOG, build, customers, holds_the_demo
+
+__all__ = ["CATALOG", "build", "customers", "holds_the_demo"]
