@@ -5,7 +5,8 @@ What the fences mean:
 - `python` is run, a page's blocks one after another with the same names; `>>>` blocks are doctests.
 - `text` is what the blocks before it have printed. What is printed has to be shown.
 - `toml` has to parse; one that begins with a line such as `# catalog.toml` becomes that file.
-- `console` is run in a shell, line by line where it says `$`, and has to print what stands below.
+- `console` is run in a shell, line by line where it says `$`, and has to print what stands below; what is
+  exported stays so.
 - `sh` is README's two set-up lines; `.ci/run` runs them.
 
 Each page begins in an empty folder. Differences in space do not count, `...` stands for anything.
@@ -18,17 +19,20 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
 from io import StringIO
 from pathlib import Path
 
+import click
 import pytest
 from attrs import define, field
 from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 from sybil.typing import Parser
 
+from seatperm.cli import main
 from seatperm.decision import Reason
 
 from .test_house import ERRORS
@@ -51,6 +55,7 @@ class Reading:
     """One page, read from the top."""
 
     _printed: StringIO = field(factory=StringIO)
+    _exported: list[str] = field(factory=list)
 
     def read(self, path: Path) -> None:
         parsers: list[Parser] = [
@@ -80,7 +85,10 @@ class Reading:
     def _console(self, example: Example) -> str | None:
         for block in re.split(r"^\$ ", example.parsed, flags=re.MULTILINE)[1:]:
             command, _, shown = block.partition("\n")
-            done = subprocess.run(["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            script = "\n".join([*self._exported, command])
+            done = subprocess.run(["bash", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            if command.startswith("export "):
+                self._exported.append(command)
             wrong = difference(shown, done.stdout)
             if wrong:
                 return f"$ {command}\n{wrong}"
@@ -136,3 +144,21 @@ def test_every_reason_is_explained() -> None:
         r"^\| `(\w+)` \| (yes|no) \| (.+) \|$", (TOP / "docs" / "access.md").read_text("utf-8"), re.MULTILINE
     )
     assert rows == [(it.value, "yes" if it.allowed else "no", it.description) for it in Reason]
+
+
+def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
+    """Iterate over a group's commands, and those below them, each with what one types."""
+    for name, command in group.commands.items():
+        yield f"{path} {name}", command
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+
+
+def test_every_command_is_explained() -> None:
+    """docs/cli.md has a row for each command and for no other, and names each option."""
+    text = (TOP / "docs" / "cli.md").read_text("utf-8")
+    told = re.findall(r"^\| `(seatperm [a-z -]*[a-z])[^`]*` \|", text, flags=re.MULTILINE)
+    there = dict(commands(main, "seatperm"))
+    assert sorted(told) == sorted(there)
+    options = {option for command in there.values() for parameter in command.params for option in parameter.opts}
+    assert {option for option in options if option.startswith("--") and f"`{option}" not in text} == set()
