@@ -7,7 +7,6 @@ from decimal import Decimal
 import pytest
 from attrs.exceptions import FrozenInstanceError
 
-from seatperm.catalog import Money
 from seatperm.decision import (
     Decision,
     Described,
@@ -20,6 +19,7 @@ from seatperm.decision import (
     host_only,
 )
 from seatperm.errors import AccessDenied
+from seatperm.money import Money
 
 UNLOCK = Step(StepKind.UNLOCK, "u-mere", "unlock Mere Walker")
 ASSIGN = Step(StepKind.ASSIGN_ROLE, "clerk", "assign the role Clerk")

@@ -8,12 +8,13 @@ from decimal import Decimal
 
 import pytest
 
-from seatperm.catalog import Catalog, Entry, Grant, Money
+from seatperm.catalog import Catalog, Entry, Grant
 from seatperm.decision import Decision, FindingKind, Reason, StepKind
 from seatperm.directory import Override, User
 from seatperm.errors import UnknownAction, UnknownResource, UnknownScope
 from seatperm.explain import explain
 from seatperm.license import License
+from seatperm.money import Money
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 YESTERDAY, TOMORROW = NOW - timedelta(days=1), NOW + timedelta(days=1)
@@ -395,3 +396,67 @@ def test_no_setting_is_cleared_that_a_role_of_everything_masks() -> None:
     assert ask(masked, "organization.license:edit").remedies == ()
     unmasked = mere("organization_admin", overrides={"organization": NONE})
     assert kinds(ask(unmasked, "organization.license:edit")) == ["clear_override"]
+
+
+RIVALS: Mapping[str, Mapping[str, object]] = {
+    "scopes": {"order": ["own", "all"]},
+    "ladders": {"default": {"levels": ["none", "view", "edit"], "actions": {"view": "view", "edit": "edit"}}},
+    "packages": {
+        "common": {"title": "Common", "price_per_session": "5.00 NZD"},
+        "blue": {"title": "Blue", "includes": ["common"], "price_per_session": "20.00 NZD"},
+        "green": {"title": "Green", "includes": ["common"], "price_per_session": "10.00 NZD"},
+    },
+    "resources": {
+        "orders": {
+            "package": "common",
+            "actions": {
+                "ship": {"level": "edit", "requires": ["stock:view"]},
+                "quote": {"level": "edit", "implies": ["prices:edit"]},
+            },
+        },
+        "prices": {"package": "common"},
+        "stock": {"package": "green"},
+    },
+    "roles": {
+        "seller": {"package": "common", "grants": {"orders": "view"}},
+        "packer": {"package": "green", "grants": {"orders": "view"}},
+        "shipper": {"package": "common", "grants": {"orders": {"actions": ["ship"]}}},
+        "keeper": {"package": "green", "grants": {"orders": {"actions": ["ship"]}, "stock": "view"}},
+        "quoter": {"package": "common", "grants": {"orders": {"actions": ["quote"]}}},
+    },
+}
+BOTH = {"title": "Both", "includes": ["blue", "green"], "price_per_session": "25.00 NZD"}
+
+
+def rivals(user: User, what: str, *, package: str = "blue", **packages: Mapping[str, object]) -> Decision:
+    catalog = Catalog.load({**RIVALS, "packages": {**RIVALS["packages"], **packages}})
+    resource, _, action = what.rpartition(":")
+    return explain(catalog, License(package), user, NOW, resource, action, "all", user_id=user.id)
+
+
+def test_a_cheaper_tier_never_comes_before_what_changes_no_license() -> None:
+    assert titles(rivals(mere("packer"), "orders:view")) == [
+        "Assign the role seller",
+        "Move to the package Green (it does not include Blue), for 10.00 NZD less a month",
+    ]
+
+
+def test_a_tier_that_loses_nothing_is_preferred_to_a_cheaper_one() -> None:
+    decision = rivals(mere("packer"), "orders:view", both=BOTH)
+    assert titles(decision)[1:] == ["Move to the package Both, for 5.00 NZD more a month"]
+
+
+def test_no_remedy_has_a_step_to_spare() -> None:
+    decision = rivals(mere(), "orders:ship", both=BOTH)
+    assert titles(decision) == ["Move to the package Both and assign the role keeper, for 5.00 NZD more a month"]
+
+
+def test_an_implied_action_beyond_the_cap_is_capped() -> None:
+    decision = rivals(mere("quoter"), "prices:edit", package="common", common={"caps": {"prices": "view"}})
+    assert decision.reason is Reason.CAPPED
+    assert "the package common caps prices at view" in decision.summary
+
+
+def test_a_license_that_has_not_begun_tells_when_it_does() -> None:
+    decision = ask(mere("clerk"), "sales:view", license=License("essentials", valid_from=TOMORROW))
+    assert decision.summary == "Mere Walker may not view Sales: the license begins on 2027-03-02 12:00 UTC."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from attrs import evolve, frozen
@@ -38,6 +38,16 @@ class Setting:
     def allows(self, decision: Decision) -> bool:
         terms = self.catalog, self.license, self.user, self.now
         return decision.action in rules.actions(*terms, decision.resource, self.scope)
+
+    def suffices(self, decision: Decision, steps: Sequence[Step]) -> bool:
+        """Tell whether the steps, if they can be taken, lead to where it is allowed."""
+        changed = self
+        try:
+            for step in steps:
+                changed = changed.after(step)
+        except AssertionError:
+            return False
+        return changed.allows(decision)
 
     def after(self, step: Step) -> Setting:
         """Take one step as an administrator would, refusing what the directory refuses."""
@@ -81,7 +91,7 @@ def changes(remedy: Remedy) -> frozenset[tuple[StepKind, str]]:
 
 
 @given(questions())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_explain_says_what_the_rules_say_in_sentences_and_in_json(asked: Setting) -> None:
     for decision in asked.decisions():
         assert bool(decision) is decision.allowed is asked.allows(decision)
@@ -93,17 +103,15 @@ def test_explain_says_what_the_rules_say_in_sentences_and_in_json(asked: Setting
 
 
 @given(questions())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_every_remedy_turns_the_denial_around_and_is_as_small_as_it_can_be(asked: Setting) -> None:
     for decision in asked.decisions():
         assert len(decision.remedies) <= 5
         assert not (decision.allowed and decision.remedies)
         for remedy in decision.remedies:
-            changed = asked
-            for step in remedy.steps:
-                assert not changed.allows(decision)
-                changed = changed.after(step)
-            assert changed.allows(decision)
+            steps = remedy.steps
+            assert asked.suffices(decision, steps)
+            assert not any(asked.suffices(decision, steps[:i] + steps[i + 1 :]) for i in range(len(steps)))
             assert not any(changes(other) < changes(remedy) for other in decision.remedies)
         charges = [remedy.extra_monthly_charge for remedy in decision.remedies]
         costs = [0 if charge is None else max(charge.amount, 0) for charge in charges]
@@ -111,7 +119,7 @@ def test_every_remedy_turns_the_denial_around_and_is_as_small_as_it_can_be(asked
 
 
 @given(questions())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_where_one_role_of_the_license_would_do_there_is_a_remedy_at_no_charge(asked: Setting) -> None:
     for decision in asked.decisions():
         for role in asked.catalog.roles:

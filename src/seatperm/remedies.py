@@ -10,10 +10,11 @@ from decimal import Decimal
 from attrs import evolve, field, frozen
 
 from . import rules
-from .catalog import Catalog, Entry, Grant, Money, is_organization
+from .catalog import Catalog, Entry, Grant, is_organization
 from .decision import Remedy, Step, StepKind
 from .directory import User, with_role, without_override
 from .license import License, monthly_charge
+from .money import Money
 from .words import package_title, resource_title, role_title
 
 Change = tuple[StepKind, str]
@@ -96,8 +97,7 @@ def remedies(question: Question, license: License, user: User) -> tuple[Remedy, 
     for place in search.run(license, user):
         least = search.least(license, user, place)
         found.setdefault(frozenset(least.changes), least)
-    smallest = [place for key, place in found.items() if not any(other < key for other in found)]
-    offers = [_offer(question, license, user, place) for place in smallest]
+    offers = [_offer(question, license, user, place) for place in found.values()]
     return tuple(_best(offers))
 
 
