@@ -148,7 +148,7 @@ class JSONSessions:
             boot, books = json.loads(self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise seatperm.StoreDamaged(self.url, str(error)) from error
         # Times of an earlier boot mean nothing now, and whoever held those seats is gone.
         return cast(dict[str, Book], books) if boot == self._clock.boot else {}

@@ -5,16 +5,29 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from functools import cache
-from itertools import combinations
+from itertools import combinations, count
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+
+import seatperm
+from seatperm.clock import Clock
+from seatperm.demo import CATALOG, build
+from seatperm.sessions import Seat, SeatRequest
+from seatperm.stores import SessionStore
+from seatperm.testing import ManualClock
+from seatperm.testing.session_kit import SessionConformance
+from seatperm.testing.session_machine import SessionMachine
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 CRM: Mapping[str, Any] = json.loads((EXAMPLES / "data" / "infusionsoft_crm.json").read_text(encoding="utf-8"))
@@ -58,7 +71,7 @@ def printed(name: str) -> Mapping[str, list[str]]:
 # The CRM.
 
 
-def settings(user: Mapping[str, Any]) -> dict[str, str]:
+def crm_settings(user: Mapping[str, Any]) -> dict[str, str]:
     """Return what each permission comes to for a user of the data, read plainly."""
     if user["state"] != "Active":
         return dict.fromkeys(PERMISSIONS, "no")
@@ -83,7 +96,7 @@ def crm() -> Any:
 def test_every_crm_permission_comes_to_what_its_rules_say(user: Mapping[str, Any]) -> None:
     """All 113, for each user: global permissions, personal settings, the Admin group, relations, states."""
     found = {id: example("crm").setting(crm(), user["id"], each) for id, each in PERMISSIONS.items()}
-    assert found == settings(user)
+    assert found == crm_settings(user)
 
 
 def test_the_crm_catalog_has_every_permission_category_and_group() -> None:
@@ -105,7 +118,7 @@ def test_the_crm_s_records_are_reached_as_owner_shares_and_settings_say() -> Non
 
 def reached(record: Mapping[str, Any], user: Mapping[str, Any]) -> tuple[bool, bool]:
     """Return whether a user of the data may view and edit a record of it, read plainly."""
-    values, mine = settings(user), record["owner"] == user["id"]
+    values, mine = crm_settings(user), record["owner"] == user["id"]
     if record["type"] == "company":
         contacts = [each for each in CRM["records"] if each["type"] == "contact" and each["company"] == record["id"]]
         seen = "Admin" in user["groups"] or any(reached(contact, user)[0] for contact in contacts)
@@ -161,7 +174,7 @@ def test_the_crm_prints_how_many_settings_each_user_has() -> None:
     """A line a user, counted from the data."""
     expected = []
     for user in sorted(CRM["users"], key=lambda each: str(each["id"])):
-        values = list(settings(user).values())
+        values = list(crm_settings(user).values())
         counts = ", ".join(f"{values.count(word)} {word}" for word in ("yes", "no", "own", "all") if word in values)
         expected.append(f"{user['id']:5} {counts}")
     assert printed("crm")["Settings that each user ends up with"] == expected
@@ -238,4 +251,135 @@ def test_hr_prints_unions_and_owner_only_rows() -> None:
         "eve: read own, write own, create own, delete own",
         "max: read own, write own, create own, delete own",
         "ina: read all, write all, create all, delete all",
+    ]
+
+
+# The accounting product.
+
+
+@cache
+def kauri() -> seatperm.Organization:
+    """The demonstration's first customer, which the example's people are taken from."""
+    tenants = seatperm.open_tenants(CATALOG, "memory://")
+    build(tenants)
+    return tenants["kauri"]
+
+
+def test_the_accounting_product_prints_what_the_demonstration_s_books_say() -> None:
+    """The same people with the same roles on the same license: what is printed is what kauri's books answer."""
+    lines = printed("accounting")
+    people = {name: kauri().users[name] for name in ("mere", "tom", "ana", "li")}
+    pages = ("customers.records", "sales.invoices", "financials.journals", "pos.transactions", "jobs.records")
+    seen = {name: [page for page in pages if kauri().can(user, page, "view")] for name, user in people.items()}
+    assert lines[""] == [f"40.00 NZD a month becomes {kauri().monthly_charge}"]
+    assert lines["People join, with the roles of their work"] == [
+        f"{people[name].name} sees {', '.join(seen[name])}" for name in ("mere", "tom", "ana")
+    ]
+    assert lines["May they?"] == [
+        f"{kauri().can('tom', 'customers.records', 'edit')} {kauri().can('ana', 'customers.records', 'edit')}",
+        str(kauri().explain("tom", "customers.records", "edit")),
+        "Tom Reid entered a receipt",
+        str(kauri().explain("ana", "customers.receipts", "edit")),
+    ]
+    assert lines["Mere, who may, gives Ana a role; Tom may not"] == [
+        kauri().explain("tom", "organization.users", "assign").summary,
+        "Ana Tuilagi entered a receipt",
+    ]
+    assert lines["Three work at a time, and a fourth asks"] == [
+        f"{kauri().can('ana', 'pos.transactions', 'edit')}",
+        "3 of 3 seats are in use",
+        f"a fourth seat: {kauri().preview_license(session_limit=4).charge_after} a month in place of 285.00 NZD",
+        "Li is in, 3 of 3",
+        "0 of 3 at the end of the day",
+    ]
+
+
+def test_the_accounting_product_s_people_hold_what_they_hold_in_the_books() -> None:
+    """What the example writes out by hand is the data's."""
+    text = (EXAMPLES / "accounting.py").read_text(encoding="utf-8")
+    joining = re.findall(r'join\(org, "([^"]+)", (\[.*\])\)', text)
+    assert {name: set(json.loads(roles)) for name, roles in joining} == {
+        user.name: set(user.roles) for user in kauri().users if user.id in ("mere", "tom", "ana", "li")
+    }
+
+
+# The store of the host's own.
+
+
+class TestJSONSessions(SessionConformance):
+    """The example's store passes the kit."""
+
+    def open(self, clock: Clock) -> SessionStore:
+        self.folder = tempfile.TemporaryDirectory(prefix="seatperm-")
+        store: SessionStore = example("custom_store").JSONSessions(Path(self.folder.name) / "seats.json", clock)
+        return store
+
+    def teardown_method(self) -> None:
+        super().teardown_method()
+        self.folder.cleanup()
+
+
+def test_the_json_store_answers_every_call_as_the_memory_store_does(tmp_path: Path) -> None:
+    names = count()
+
+    class Machine(SessionMachine):
+        def open(self, clock: Clock) -> SessionStore:
+            store: SessionStore = example("custom_store").JSONSessions(tmp_path / f"{next(names)}.json", clock)
+            return store
+
+    run_state_machine_as_test(Machine, settings=settings(max_examples=30, stateful_step_count=25, deadline=None))
+
+
+def test_processes_at_once_get_no_more_seats_of_a_json_file_than_there_are(tmp_path: Path) -> None:
+    """Four processes ask 80 times for 40 seats: 40 are granted."""
+    code = """if True:
+        import sys, pathlib, secrets
+        sys.path.insert(0, sys.argv[1])
+        from custom_store import *
+        store = JSONSessions(pathlib.Path(sys.argv[2]), SystemClock())
+        asked = [SeatRequest("kauri", "tom", None, *(secrets.token_hex(8) for _ in "it"), 600, 40) for _ in range(20)]
+        print(sum(isinstance(store.acquire(each), Seat) for each in asked))
+    """
+    command = [sys.executable, "-c", code, str(EXAMPLES), str(tmp_path / "seats.json")]
+    clients = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    granted = [int(client.communicate(timeout=60)[0]) for client in clients]
+    assert sum(granted) == 40
+
+
+def test_seats_of_a_json_file_outlive_the_process_and_not_the_boot(tmp_path: Path) -> None:
+    """Another object on the same file finds them; after a boot nobody holds one."""
+    module, clock, path = example("custom_store"), ManualClock(), tmp_path / "seats.json"
+    request = SeatRequest("kauri", "tom", None, "one", "hash", 600, 1)
+    assert isinstance(module.JSONSessions(path, clock).acquire(request), Seat)
+    assert [seat.id for seat in module.JSONSessions(path, clock).live("kauri")] == ["one"]
+    clock.boot = "the next one"
+    assert list(module.JSONSessions(path, clock).live("kauri")) == []
+
+
+@pytest.mark.parametrize("content", ["", "not JSON", "5", "[1, 2, 3]"])
+def test_a_damaged_json_file_is_told_and_left_as_it_is(tmp_path: Path, content: str) -> None:
+    """Nothing is granted on a file that can't be read."""
+    path = tmp_path / "seats.json"
+    path.write_text(content)
+    with pytest.raises(seatperm.StoreDamaged):
+        example("custom_store").JSONSessions(path, ManualClock()).acquire(
+            SeatRequest("kauri", "tom", None, "one", "hash", 600, 1)
+        )
+    assert path.read_text() == content
+
+
+def test_a_json_file_that_can_t_be_written_is_told(tmp_path: Path) -> None:
+    """An error of ours, whatever the system says."""
+    store = example("custom_store").JSONSessions(tmp_path / "no such folder" / "seats.json", ManualClock())
+    with pytest.raises(seatperm.StoreUnavailable):
+        store.acquire(SeatRequest("kauri", "tom", None, "one", "hash", 600, 1))
+
+
+def test_the_custom_store_prints_who_is_in() -> None:
+    """One seat on the smallest package, and another process that sees it."""
+    assert printed("custom_store")[""] == [
+        "tom is in, 1 of 1: True",
+        "1 of 1 seats are in use",
+        "another process sees ['shop']",
+        "0 of 1 in the end",
     ]

@@ -55,8 +55,7 @@ def demo(file: Path | None) -> None:
     """Show what seatperm does, on an accounting product and two of its customers."""
     try:
         path = Path(tempfile.mkdtemp(prefix="seatperm-demo-")) / "books.db" if file is None else file
-        catalog = path.with_suffix(".toml")
-        _make_way(path, catalog)
+        catalog = _make_way(path)
         catalog.write_bytes(CATALOG.read_bytes())
     except OSError as error:
         raise _refused(f"{error.filename} can't be written: {error.strerror}.") from error
@@ -69,12 +68,15 @@ def demo(file: Path | None) -> None:
     _look_around(path, catalog)
 
 
-def _make_way(path: Path, catalog: Path) -> None:
-    """Remove an earlier demonstration's file.
+def _make_way(path: Path) -> Path:
+    """Remove an earlier demonstration's file, and return where the catalog goes.
 
     Raises:
-        click.BadParameter: a file is there that the demonstration has not made, or its folder is not.
+        click.BadParameter: a file is there that the demonstration has not made, or there can't be one.
     """
+    if not path.name or "?" in str(path):  # a question mark would begin the options of the store's URL
+        raise _refused(f"{str(path)!r} is no file's name.")
+    catalog = path.with_suffix(".toml")
     if path == catalog:
         raise _refused(f"{catalog} is where the catalog goes; choose another ending.")
     if not path.parent.is_dir():
@@ -85,6 +87,7 @@ def _make_way(path: Path, catalog: Path) -> None:
             raise _refused(f"{there} is there already, and is none of the demonstration's; choose another path.")
     for ending in ("", "-wal", "-shm"):
         path.with_name(path.name + ending).unlink(missing_ok=True)
+    return catalog
 
 
 def _refused(message: str) -> click.BadParameter:
