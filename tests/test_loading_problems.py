@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from seatperm.catalog import Catalog, Problem
+from seatperm.catalog import Catalog
 from seatperm.errors import CatalogError
+from seatperm.problem import Problem
 
 GOOD = """\
 [catalog]
@@ -147,7 +148,8 @@ def test_a_key_that_is_no_text_is_told() -> None:
     good = tomllib.loads(GOOD)
     roles = {**good["roles"], 7: {"kind": "system"}}
     assert told({**good, "roles": roles}) == ["roles: expected a key that is text, found the number 7"]
-    assert told({**good, None: {}}) == ["expected a key that is text, found null"]
+    odd: dict[Any, object] = {None: {}}
+    assert told(good | odd) == ["expected a key that is text, found null"]
 
 
 def test_many_unknown_names_are_all_told_within_seconds() -> None:

@@ -20,6 +20,7 @@ _STRING: Final = re.compile(
     r"|'[^'\n]*'",
     re.DOTALL,
 )
+_EASY: Final = re.compile(r'(?:([A-Za-z0-9_-]+)|"([^"\\\n]*)")[ \t]*=[ \t]*"[^"\\\n]*"[ \t]*(?:#[^\n]*)?\n')
 _PLAIN: Final = re.compile(r"[^,\]}#\n]+")
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))", re.DOTALL)
 _ESCAPED: Final = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b"}
@@ -62,6 +63,8 @@ class _Scanner:
         table: Path = ()
         try:
             while self._skip(_GAP):
+                if self._easy_pairs(table):
+                    continue
                 if self.text[self._at] == "[":
                     table = self._header()
                 else:
@@ -84,9 +87,24 @@ class _Scanner:
         if not self._take(token):
             raise _BrokenError
 
-    def _note(self, path: Path, known: int) -> None:
+    def _count(self) -> None:
         self._line += self.text.count("\n", self._counted, self._at)
         self._counted = self._at
+
+    def _easy_pairs(self, table: Path) -> bool:
+        """Follow lines of one key and one text, the most of a large file, in a fraction of the time; tell of any."""
+        self._count()
+        start = self._at
+        while match := _EASY.match(self.text, self._at):
+            path = (*table, match[2] if match[1] is None else match[1])
+            self.found.setdefault(path, self._line)
+            self._declare(path)
+            self._at = self._counted = match.end()
+            self._line += 1
+        return self._at > start
+
+    def _note(self, path: Path, known: int) -> None:
+        self._count()
         for length in range(known + 1, len(path) + 1):
             self.found.setdefault(path[:length], self._line)
 
