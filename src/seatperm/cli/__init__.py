@@ -10,7 +10,7 @@ from .tree import Tree
 __all__ = ["main"]
 
 
-@click.group(cls=Tree, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("seatperm", cls=Tree, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="seatperm")
 def main() -> None:
     """Ask who may do what, and look after users, license, sessions and the audit trail.

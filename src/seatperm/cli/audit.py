@@ -85,5 +85,11 @@ def _told(details: object) -> Iterator[str]:
 
 def _value(value: object) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_value(inner)}".rstrip() for key, inner in value.items())
-    return ", ".join(_value(item) for item in value) if isinstance(value, list) else plain(value)
+        return ", ".join(f"{key} {_inner(held)}".rstrip() for key, held in value.items())
+    return ", ".join(_inner(item) for item in value) if isinstance(value, list) else plain(value)
+
+
+def _inner(value: object) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(_value(held) for held in value.values() if held is not None)
+    return _value(value)

@@ -112,7 +112,7 @@ def write_array(rows: Iterable[Row]) -> None:
 
 def write_csv(fields: Sequence[str], rows: Iterable[Row]) -> None:
     """Print CSV with a header row."""
-    writer = csv.writer(_Echo(), lineterminator="\n")
+    writer = csv.writer(_Echo())
     writer.writerow(fields)
     writer.writerows([plain(row[name]) for name in fields] for row in rows)
 
@@ -214,10 +214,10 @@ def width(text: str) -> int:
 
 
 class _Echo:
-    """What `csv` writes to."""
+    """What `csv` writes to; with its own line ending it quotes what others would take for one."""
 
     def write(self, text: str) -> None:
-        click.echo(text, nl=False)
+        click.echo(text.removesuffix("\r\n"))
 
 
 def _fitted(columns: Sequence[Sequence[str]], available: int) -> list[int]:
