@@ -109,24 +109,34 @@ def fill(path: str, number: str) -> None:
 
 
 def fork(path: str) -> None:
-    """Use one store object before and after `fork()`, in parent and child, the parent in the middle of a change."""
-    store = SQLiteDirectory(path)
-    print("before", store.revision("kauri"), flush=True)
-    with store.change() as change:
-        pass
+    """Use one store object in parent and child of a `fork()` that falls in the middle of a change."""
+    store = SQLiteDirectory(path, timeout=0.2)
     reading = store.users("kauri")
     next(reading)
+    with store.change() as change:
+        count_on(change)
+        child = os.fork()
+        if child == 0:
+            print("child reads", store.revision("kauri"), flush=True)
+            try:
+                store.change().__enter__()
+            except SeatpermError as error:
+                print("child is told that", str(error).rpartition("now: ")[2], flush=True)
+            store.close()
+            sys.exit(0)
+        _, status = os.waitpid(child, 0)
+        count_on(change)
+    print("parent", store.revision("kauri"), status, [user.id for user in reading], flush=True)
     child = os.fork()
     if child == 0:
         with store.change() as change:
             count_on(change)
         print("child", store.revision("kauri"), flush=True)
-        store.close()
         sys.exit(0)
-    _, status = os.waitpid(child, 0)
+    os.waitpid(child, 0)
     with store.change() as change:
         count_on(change)
-    print("parent", store.revision("kauri"), status, [user.id for user in reading], flush=True)
+    print("parent", store.revision("kauri"), flush=True)
 
 
 def quick(path: str) -> None:

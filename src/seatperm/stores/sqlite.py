@@ -81,8 +81,8 @@ class SQLiteChange(SQLiteReader):
     def count_active(self, organization: str, types: Collection[str]) -> int:
         """Return how many users of these types are active and neither locked nor dismissed."""
         ((count,),) = self._select(
-            "SELECT count(*) FROM users WHERE organization = ? AND state = 'active' AND locked = 0"
-            " AND dismissed = 0 AND type IN (SELECT value FROM json_each(?))",
+            "SELECT total(number) FROM active_users"
+            " WHERE organization = ? AND type IN (SELECT value FROM json_each(?))",
             (organization, write_json(list(types))),
         )
         return int(count)

@@ -51,6 +51,7 @@ class _Process:
     writer: sqlite3.Connection | None = None
     writing: Lock = Factory(Lock)
     writing_thread: int | None = None
+    pid: int = Factory(os.getpid)
 
 
 @define(eq=False)
@@ -126,7 +127,7 @@ class SQLiteFile:
                 try:
                     yield connection
                 finally:
-                    if connection.in_transaction:
+                    if process.pid == os.getpid() and connection.in_transaction:
                         connection.execute("ROLLBACK")
         finally:
             self._give_back(process, connection)
@@ -156,6 +157,8 @@ class SQLiteFile:
                 try:
                     self._insist(process.writer, "BEGIN IMMEDIATE", end)
                     yield process.writer
+                    if process.pid != os.getpid():
+                        raise StoreUnavailable(self.url, "a change ends in the process that began it")
                     self._insist(process.writer, "COMMIT", time.monotonic() + self.timeout)
                 except BaseException:
                     self._undo(process)
@@ -229,14 +232,14 @@ class SQLiteFile:
 
     def _undo(self, process: _Process) -> None:
         writer = process.writer
-        if writer is not None and writer.in_transaction:
+        if process.pid == os.getpid() and writer is not None and writer.in_transaction:
             try:
                 writer.execute("ROLLBACK")
             except sqlite3.Error:
                 self._drop_writer(process)
 
     def _drop_writer(self, process: _Process) -> None:
-        if process.writer is not None:
+        if process.pid == os.getpid() and process.writer is not None:
             process.writer.close()
             process.writer = None
 

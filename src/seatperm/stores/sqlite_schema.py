@@ -9,6 +9,12 @@ from .sqlite_file import Schema
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
+ACTIVE = "{row}.state = 'active' AND NOT {row}.locked AND NOT {row}.dismissed"
+COUNT_IN = """
+    INSERT INTO active_users (organization, type, number) VALUES (new.organization, new.type, 1)
+    ON CONFLICT (organization, type) DO UPDATE SET number = number + 1"""
+COUNT_OUT = "UPDATE active_users SET number = number - 1 WHERE organization = old.organization AND type = old.type"
+
 
 def _tables(db: Database) -> None:
     db.table("organizations").create(
@@ -60,7 +66,7 @@ def _tables(db: Database) -> None:
     users.create_index(["person"])
     users.create_index(["invitation_hash"])
     users.create_index(["organization", "revision"])
-    users.create_index(["organization", "state", "locked", "dismissed", "type"])
+    _count_active(db)
     owner = (("organization", "user"), "users", ("organization", "id"))
     db.table("user_roles").create(
         {"organization": str, "user": str, "role": str, "until": str},
@@ -96,6 +102,21 @@ def _tables(db: Database) -> None:
         foreign_keys=[("organization", "organizations", "id")],
         not_null={"at", "kind", "revision", "salt", "seal", "hash"},
     )
+
+
+def _count_active(db: Database) -> None:
+    # A user limit is looked at with every user who is added: counting rows would take longer with each.
+    db.table("active_users").create(
+        {"organization": str, "type": str, "number": int}, pk=("organization", "type"), not_null={"number"}
+    )
+    new, old = ACTIVE.format(row="new"), ACTIVE.format(row="old")
+    for name, event, when, what in (
+        ("active_user_added", "INSERT", new, COUNT_IN),
+        ("active_user_removed", "DELETE", old, COUNT_OUT),
+        ("active_user_before", "UPDATE", old, COUNT_OUT),
+        ("active_user_after", "UPDATE", new, COUNT_IN),
+    ):
+        db.execute(f"CREATE TRIGGER {name} AFTER {event} ON users WHEN {when} BEGIN {what}; END")
 
 
 DIRECTORY = Schema("seatperm.directory", {"0001_tables": _tables})
