@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from seatperm.catalog import BUILT_IN_RESOURCES, Catalog, Money
+from seatperm.catalog import BUILT_IN_RESOURCES, Catalog
 from seatperm.directory import User
 from seatperm.license import License, monthly_charge
+from seatperm.money import Money
 from seatperm.rules import actions
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

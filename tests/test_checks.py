@@ -8,20 +8,10 @@ from typing import Any
 
 import pytest
 
-from seatperm.catalog import (
-    Action,
-    Catalog,
-    Grant,
-    GrantLike,
-    Ladder,
-    Money,
-    Package,
-    Parts,
-    Resource,
-    Role,
-)
+from seatperm.catalog import Action, Catalog, Grant, GrantLike, Ladder, Package, Parts, Resource, Role
 from seatperm.checks import findings, parse_entry, problems
 from seatperm.errors import CatalogError, InvalidGrant, UnknownResource
+from seatperm.money import Money
 from seatperm.survey import cycles
 
 LADDERS: Mapping[str, Ladder] = {

@@ -27,8 +27,10 @@ MODULES = {
 }
 
 ROOMS = (
+    ("spelling",),
+    ("problem",),
     ("errors",),
-    ("clock",),
+    ("clock", "money"),
     ("catalog",),
     ("checks", "cycles", "entries", "survey"),
     ("layout", "loading", "schema", "toml_lines"),

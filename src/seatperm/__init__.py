@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .audit import Event
-    from .catalog import Action, Catalog, Grant, Ladder, Money, Package, Problem, Resource, Role, UserType
+    from .catalog import Action, Catalog, Grant, Ladder, Package, Resource, Role, UserType
     from .decision import Decision, Finding, Reason, Remedy
     from .directory import Override, User
     from .license import License
+    from .money import Money
     from .organization import (
         Access,
         Invitation,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         open,
         open_tenants,
     )
+    from .problem import Problem
     from .sessions import Seat
 
 from .errors import (
@@ -63,10 +65,11 @@ from .errors import (
 
 _HOMES = {
     "audit": ("Event",),
-    "catalog": ("Action", "Catalog", "Grant", "Ladder", "Money", "Package", "Problem", "Resource", "Role", "UserType"),
+    "catalog": ("Action", "Catalog", "Grant", "Ladder", "Package", "Resource", "Role", "UserType"),
     "decision": ("Decision", "Finding", "Reason", "Remedy"),
     "directory": ("Override", "User"),
     "license": ("License",),
+    "money": ("Money",),
     "organization": (
         "Access",
         "Invitation",
@@ -78,6 +81,7 @@ _HOMES = {
         "open",
         "open_tenants",
     ),
+    "problem": ("Problem",),
     "sessions": ("Seat",),
 }
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -13,20 +11,18 @@ from attrs import field, frozen
 
 from .errors import (
     CatalogError,
-    InvalidValue,
     UnknownAction,
     UnknownPackage,
     UnknownResource,
     UnknownRole,
     UnknownScope,
-    did_you_mean,
 )
+from .money import Money
 
 OWN = "own"
 ALL = "all"
 ORGANIZATION = "organization"
 USERS = "organization.users"
-PRICE = r"([0-9]{1,15}(?:\.[0-9]{1,4})?) ([A-Z]{3})"
 
 
 # One converter a type: a type checker can't follow a generic one through a field.
@@ -52,67 +48,6 @@ def _packages(value: Mapping[str, Package]) -> Mapping[str, Package]:
 
 def _role_map(value: Mapping[str, Role]) -> Mapping[str, Role]:
     return MappingProxyType(dict(value))
-
-
-@frozen
-class Problem:
-    """One thing that is wrong with a catalog.
-
-    Attributes:
-        path: where it stands, as a dotted path: `roles.sales_staff.grants.sales`.
-        message: what is wrong: what was found and what was expected.
-        nearest: up to three known names that look like what was found.
-        file: the file, where the source is one.
-        line: the line in that file, from 1, where the source is TOML or broken JSON.
-    """
-
-    path: str
-    message: str
-    nearest: tuple[str, ...] = ()
-    file: str | None = None
-    line: int | None = None
-
-    def __str__(self) -> str:
-        where = f"{self.file or ''}{f':{self.line}' if self.line else ''}"
-        head = ": ".join(part for part in (where, self.path) if part)
-        text = f"{self.message}{did_you_mean(self.nearest)}"
-        return f"{head}: {text}" if head else text
-
-
-@frozen(order=False)
-class Money:
-    """An exact amount in one currency; `str()` is "285.00 NZD".
-
-    Attributes:
-        amount: a `Decimal`, as precise as it was written.
-        currency: three capital letters.
-    """
-
-    amount: Decimal
-    currency: str
-
-    @classmethod
-    def parse(cls, text: str) -> Money:
-        """Read "40.00 NZD".
-
-        Raises:
-            InvalidValue: it is not an amount of zero or more and three capital letters.
-        """
-        match = re.fullmatch(PRICE, text) if isinstance(text, str) else None
-        if match is None:
-            raise InvalidValue("price", text, "an amount and a currency, such as '40.00 NZD'")
-        return cls(Decimal(match[1]), match[2])
-
-    def __str__(self) -> str:
-        return f"{self.amount} {self.currency}"
-
-    def __mul__(self, times: int) -> Money:
-        return Money(self.amount * times, self.currency)
-
-    def __add__(self, other: Money) -> Money:
-        if other.currency != self.currency:
-            raise InvalidValue("currency", other.currency, self.currency)
-        return Money(self.amount + other.amount, self.currency)
 
 
 @frozen

@@ -16,16 +16,16 @@ from .catalog import (
     Entry,
     Grant,
     GrantLike,
-    Money,
     Package,
     Parts,
-    Problem,
     Resource,
     Role,
     is_organization,
 )
 from .entries import Facts, Finding, Path, found, listed, read_entry, repeated, spell
 from .errors import InvalidGrant, InvalidValue
+from .money import Money
+from .problem import Problem
 from .survey import Doubts, Survey, cycles
 
 NAME = r"[A-Za-z][A-Za-z0-9_-]*"

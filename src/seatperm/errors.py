@@ -6,8 +6,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .spelling import did_you_mean, nearest
+
 if TYPE_CHECKING:
     from .decision import Decision
+    from .problem import Problem
 
 
 class SeatpermError(Exception):
@@ -25,28 +28,14 @@ def _rebuild(cls: type[SeatpermError], args: tuple[Any, ...], state: dict[str, A
     return error
 
 
-def nearest(name: str, known: Iterable[str], count: int = 3) -> tuple[str, ...]:
-    """Return up to `count` of the `known` names that look most like `name`, best first."""
-    from difflib import get_close_matches  # loaded only when something went wrong
-
-    by_folded = {candidate.casefold(): candidate for candidate in known}
-    return tuple(by_folded[match] for match in get_close_matches(name.casefold(), by_folded, count, 0.6))
-
-
-def did_you_mean(names: Iterable[str]) -> str:
-    """Return "; did you mean 'a' or 'b'?" for the given names, or nothing for none."""
-    quoted = [repr(name) for name in names]
-    return f"; did you mean {' or '.join(quoted)}?" if quoted else ""
-
-
 class CatalogError(SeatpermError):
     """A catalog can't be loaded.
 
     Attributes:
-        problems: every problem found (`seatperm.catalog.Problem`), in the order of the file.
+        problems: every problem found, in the order of the file.
     """
 
-    def __init__(self, problems: Iterable[object]) -> None:
+    def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
         head = "1 problem" if count == 1 else f"{count} problems"
@@ -62,14 +51,10 @@ class CatalogMismatch(SeatpermError):
 
     def __init__(self, unknown: Iterable[str]) -> None:
         self.unknown = tuple(unknown)
+        items = "".join(f"  {item}\n" for item in self.unknown)
         super().__init__(
-            "\n".join(
-                [
-                    "the store names what the catalog does not have:",
-                    *(f"  {item}" for item in self.unknown),
-                    "put it back into the catalog, or open with orphans='keep'",
-                ]
-            )
+            f"the store names what the catalog does not have:\n{items}"
+            "put it back into the catalog, or open with orphans='keep'"
         )
 
 
@@ -359,7 +344,8 @@ class SessionEnded(SeatpermError):
 
     Attributes:
         reason: "expired" (its lease ran out), "ended" (by its holder, an administrator or a later
-            sign-in of the same client), "not_found" (one or the other, to who resumes), "locked", "not_active", "unknown_user" or "license_not_valid".
+            sign-in of the same client), "not_found" (one or the other, to who resumes), "locked",
+            "not_active", "unknown_user" or "license_not_valid".
     """
 
     _words: ClassVar = {

@@ -17,7 +17,6 @@ from .catalog import (
     Entry,
     Grant,
     Ladder,
-    Money,
     Package,
     Parts,
     Resource,
@@ -27,6 +26,7 @@ from .catalog import (
 )
 from .entries import ABSENT, Finding, Misfit, read_entry, unknown_key, wrong_key, wrong_type
 from .errors import InvalidValue
+from .money import Money
 
 
 @frozen

@@ -10,7 +10,8 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from .catalog import Catalog, Money
+from .catalog import Catalog
+from .money import Money
 
 
 @frozen

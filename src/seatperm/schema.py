@@ -14,9 +14,10 @@ from typing import Any, Literal, get_args, get_origin
 
 from attrs import NOTHING, fields, has, resolve_types
 
-from .catalog import PRICE, Action, Entry, Ladder, Money, Role
+from .catalog import Action, Entry, Ladder, Role
 from .checks import NAME
 from .layout import CatalogFile, Scopes, default_of
+from .money import PRICE, Money
 
 _DOTTED = rf"{NAME}(\.{NAME})*"
 _TEXT = {"type": "string"}

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from .catalog import ALL, ORGANIZATION, ORGANIZATION_LADDER, OWN, Parts, is_organization
 from .entries import Facts, Finding, Path
-from .errors import nearest
+from .spelling import nearest
 
 MOST_LOOKUPS = 200
 """How many unknown names are compared with all known ones; any more are told without the nearest."""

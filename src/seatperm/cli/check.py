@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from ..catalog import Catalog, Problem
+from ..catalog import Catalog
 from ..errors import CatalogError
+from ..problem import Problem
 from .options import formatted
 from .output import Row, write_csv, write_json
 from .settings import Settings

@@ -9,9 +9,10 @@ from typing import Literal
 
 import click
 
-from ..catalog import Catalog, Money
+from ..catalog import Catalog
 from ..compiled import Reach
 from ..license import License, summary
+from ..money import Money
 from ..organization import LicenseChange
 from ..organization.answers import Terms
 from ..words import listed, package_title, role_title

@@ -9,10 +9,11 @@ from typing import TypedDict
 from attrs import field, frozen
 
 from .. import rules
-from ..catalog import Catalog, Money
+from ..catalog import Catalog
 from ..compiled import Compiled, Reach
 from ..directory import User
 from ..license import License, packages_with
+from ..money import Money
 
 
 class Terms(TypedDict, total=False):

@@ -10,12 +10,13 @@ from attrs import define, evolve
 
 from .. import license as licenses
 from ..audit import Event, Verification, verify
-from ..catalog import USERS, Catalog, Entry, GrantLike, Money, written_entry
+from ..catalog import USERS, Catalog, Entry, GrantLike, written_entry
 from ..checks import parse_entry
 from ..clock import aware
 from ..directory import User
 from ..errors import InvalidLicense
 from ..license import License
+from ..money import Money
 from . import answers
 from .answers import Effect, LicenseChange, RoleListing
 from .asking import Asking, user_id

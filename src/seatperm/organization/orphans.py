@@ -11,7 +11,8 @@ from attrs import evolve, field, frozen
 from ..audit import canonical
 from ..catalog import Catalog, Entry, Grant
 from ..directory import Organization, Override, User
-from ..errors import CatalogMismatch, did_you_mean, nearest
+from ..errors import CatalogMismatch
+from ..spelling import did_you_mean, nearest
 
 
 def digest(catalog: Catalog) -> str:

@@ -25,7 +25,6 @@ from ..catalog import (
     Entry,
     Grant,
     Ladder,
-    Money,
     Package,
     Parts,
     Resource,
@@ -35,6 +34,7 @@ from ..catalog import (
 )
 from ..directory import Override, User
 from ..license import License
+from ..money import Money
 
 _NOON = datetime(2027, 1, 1, 12, tzinfo=UTC)
 
