@@ -217,7 +217,9 @@ def contents(folder: Path) -> dict[str, bytes | None]:
     return {path.name: path.read_bytes() if path.is_file() else None for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("name", ["no/such/folder/books.db", "books.toml", "/proc/books.db", "", "..", "/", "books.db?timeout=5"])
+@pytest.mark.parametrize(
+    "name", ["no/such/folder/books.db", "books.toml", "/proc/books.db", "", "..", "/", "books.db?timeout=5"]
+)
 def test_a_place_where_no_file_can_be_is_told(tmp_path: Path, name: str) -> None:
     done = run("seatperm", "demo", "--file", name, folder=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
