@@ -122,11 +122,10 @@ def fork(path: str) -> None:
                 store.change().__enter__()
             except SeatpermError as error:
                 print("child is told that", str(error).rpartition("now: ")[2], flush=True)
-            store.close()
-            sys.exit(0)
-        _, status = os.waitpid(child, 0)
-        count_on(change)
-    print("parent", store.revision("kauri"), status, [user.id for user in reading], flush=True)
+        else:
+            os.waitpid(child, 0)
+            count_on(change)
+    print("parent", store.revision("kauri"), [user.id for user in reading], flush=True)
     child = os.fork()
     if child == 0:
         with store.change() as change:
