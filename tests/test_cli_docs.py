@@ -1,0 +1,81 @@
+"""docs/cli.md tells programs what JSON and CSV they get, command by command."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from .cli_books import make
+
+MAIL = ("--email", "new@kauri.example", "--name", "New")
+
+CALLS = {
+    "check": ("check", "{catalog}"),
+    "can": ("can", "tom", "sales", "view"),
+    "explain": ("explain", "tom", "sales", "view"),
+    "users": ("users",),
+    "who-can": ("who-can", "sales", "view"),
+    "users add": ("users", "add", "new", *MAIL),
+    "users lock": ("users", "lock", "tom"),
+    "users unlock": ("users", "unlock", "tom"),
+    "users assign": ("users", "assign", "tom", "sales_staff"),
+    "users unassign": ("users", "unassign", "tom", "sales_staff"),
+    "users dismiss": ("users", "dismiss", "tom", "--yes"),
+    "users invite": ("users", "invite", *MAIL),
+    "access": ("access", "tom"),
+    "roles": ("roles", "tom"),
+    "sessions": ("sessions",),
+    "sessions end": ("sessions", "end", "none"),
+    "license": ("license",),
+    "license preview": ("license", "preview", "--package", "trade"),
+    "license change": ("license", "change", "--package", "trade"),
+    "audit": ("audit",),
+    "audit --verify": ("audit", "--verify"),
+}
+"""A call of every command that prints JSON."""
+
+WITHIN_ROLES = {"id", "title", "package", "comes_with", "until"}
+"""What stands in the lists of `roles`."""
+
+
+def told() -> dict[str, tuple[str, list[str]]]:
+    """Return the page's words on JSON and CSV, for each command."""
+    page = (Path(__file__).parent.parent / "docs" / "cli.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`[^|]*) \| ([^|]*`[^|]*) \| ([^|]*) \|$", page, flags=re.MULTILINE)
+    return {
+        name: (keys, re.findall(r"`([a-z_]+)`", keys if columns == "the same" else columns))
+        for names, keys, columns in rows
+        for name in re.findall(r"`([^`]*)`", names)
+    }
+
+
+def test_every_call_is_told() -> None:
+    """A command that prints JSON has its row, and no row is of another."""
+    assert told().keys() == CALLS.keys()
+
+
+def test_programs_get_what_the_page_says(tmp_path: Path) -> None:
+    """Every key of JSON, and every column of CSV in its order."""
+    made = tmp_path / "made"
+    made.mkdir()
+    books = make(made)
+    page = told()
+    wrong: dict[str, object] = {}
+    for name, call in CALLS.items():
+        args = [arg.format(catalog=books.catalog) for arg in call]
+        for format, folder in (("json", "for_json"), ("csv", "for_csv")):
+            printed = books.copied(tmp_path / folder / name).run(*args, "--format", format).stdout
+            keys, columns = page[name]
+            if format == "csv":
+                found: object = printed.splitlines()[0].split(",")
+                expected: object = columns
+            else:
+                value = json.loads(printed)
+                found = set(value[0] if isinstance(value, list) else value)
+                expected = set(re.findall(r"`([a-z_]+)`", keys)) - (WITHIN_ROLES if name == "roles" else set())
+                if name in ("license preview", "license change"):
+                    expected = {"before", "after", "effects"}
+            if found != expected:
+                wrong[f"{name} {format}"] = found, expected
+    assert wrong == {}
