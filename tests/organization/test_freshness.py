@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -15,8 +15,8 @@ import pytest
 
 import seatperm
 from seatperm import Catalog, Organization, StoreUnavailable
-from seatperm.stores import Changes, DirectoryChange
-from seatperm.stores.memory import MemoryDirectory
+from seatperm.stores import Changes
+from seatperm.stores.memory import MemoryChange, MemoryDirectory
 from seatperm.testing.clock import ManualClock
 
 
@@ -46,7 +46,7 @@ class Switchable(MemoryDirectory):
         return super().user(organization, id)
 
     @contextmanager
-    def change(self) -> Iterator[DirectoryChange]:
+    def change(self) -> Iterator[MemoryChange]:
         self._answer()
         with super().change() as made:
             yield made
@@ -178,36 +178,24 @@ def test_a_wall_clock_set_back_leaves_no_table_of_a_later_time(two: Two, clock: 
 def test_threads_share_an_organization(org: Organization) -> None:
     for number in range(20):
         org.users.add(id=f"u{number}", email=f"u{number}@k.example", name="U", roles=["bookkeeper"])
-    wrong: list[BaseException | str] = []
 
-    def check() -> None:
-        try:
-            for _ in range(20):
-                for number in range(20):
-                    if not org.can(f"u{number}", "ledger", "delete"):
-                        wrong.append(f"u{number}")
-        except BaseException as error:
-            wrong.append(error)
+    def check() -> set[bool]:
+        return {org.can(f"u{number}", "ledger", "delete") for _ in range(20) for number in range(20)}
 
-    def toggle(id: str) -> None:
-        try:
-            for _ in range(10):
-                org.users.assign(id, "sales_staff")
-                if not org.can(id, "sales", "edit"):
-                    wrong.append(f"{id} after assign")
-                org.users.unassign(id, "sales_staff")
-                if org.can(id, "sales", "edit"):
-                    wrong.append(f"{id} after unassign")
-        except BaseException as error:
-            wrong.append(error)
+    def toggle(id: str) -> set[tuple[bool, bool]]:
+        seen = set()
+        for _ in range(10):
+            org.users.assign(id, "sales_staff")
+            given = org.can(id, "sales", "edit")
+            org.users.unassign(id, "sales_staff")
+            seen.add((given, org.can(id, "sales", "edit")))
+        return seen
 
-    threads = [threading.Thread(target=check) for _ in range(3)]
-    threads += [threading.Thread(target=toggle, args=(f"u{number}",)) for number in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
+    with ThreadPoolExecutor(6) as pool:
+        checks = [pool.submit(check) for _ in range(3)]
+        toggles = [pool.submit(toggle, f"u{number}") for number in range(3)]
+    assert [done.result() for done in checks] == [{True}] * 3
+    assert [done.result() for done in toggles] == [{(True, False)}] * 3
     assert org.audit.verify()
 
 
@@ -244,7 +232,7 @@ def test_another_process_sees_a_change_within_the_staleness_and_at_least_exactly
         assert child.stdout.readline() == "ready\n"
         org.users.lock("tom")
         print(org.revision, file=child.stdin, flush=True)
-        assert float(child.stdout.readline()) < 1.5  # a second, and what two busy cores need
+        assert float(child.stdout.readline()) < 3  # a second, and what busy cores add
         org.users.unlock("tom")
         print(f"\n{org.revision}", file=child.stdin, flush=True)
         assert child.stdout.readline() == "exact\n"
