@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from seatperm.catalog import Action, Catalog, Grant, GrantLike, Ladder, Package, Parts, Resource, Role
-from seatperm.checks import findings, parse_entry, problems
 from seatperm.errors import CatalogError, InvalidGrant, UnknownResource
+from seatperm.loading.checks import findings, parse_entry, problems
+from seatperm.loading.survey import cycles
 from seatperm.money import Money
-from seatperm.survey import cycles
 
 LADDERS: Mapping[str, Ladder] = {
     "default": Ladder(("none", "view", "edit"), {"view": Action("view"), "edit": Action("edit")}),

@@ -4,10 +4,12 @@ What the fences mean:
 
 - `python` is run, a page's blocks one after another with the same names; `>>>` blocks are doctests.
 - `text` is what the blocks before it have printed. What is printed has to be shown.
-- `toml` has to parse; one that begins with a line such as `# catalog.toml` becomes that file.
+- `toml` has to parse.
 - `console` is run in a shell, line by line where it says `$`, and has to print what stands below; what is
   exported stays so.
 - `sh` is README's two set-up lines; `.ci/run` runs them.
+
+A block that begins with a line such as `# catalog.toml` becomes that file too.
 
 Each page begins in an empty folder. Differences in space do not count, `...` stands for anything.
 """
@@ -65,6 +67,9 @@ class Reading:
             CodeBlockParser("console", self._console),
         ]
         for example in Sybil(parsers).parse(path).examples():
+            named = re.match(r"# (\w+\.(?:py|toml))\n", example.parsed) if isinstance(example.parsed, str) else None
+            if named is not None:
+                Path(named[1]).write_text(example.parsed, "utf-8")
             with redirect_stdout(self._printed):
                 example.evaluate()
         assert self._printed.getvalue() == "", "the page prints what it does not show"
@@ -75,12 +80,8 @@ class Reading:
         self._printed.truncate()
         return difference(example.parsed, printed)
 
-    def _toml(self, example: Example) -> str | None:
+    def _toml(self, example: Example) -> None:
         tomllib.loads(example.parsed)
-        name = re.match(r"# (\w+\.toml)\n", example.parsed)
-        if name is not None:
-            Path(name[1]).write_text(example.parsed, "utf-8")
-        return None
 
     def _console(self, example: Example) -> str | None:
         for block in re.split(r"^\$ ", example.parsed, flags=re.MULTILINE)[1:]:

@@ -10,9 +10,9 @@ import pytest
 
 from seatperm.catalog import Catalog, Entry, Grant
 from seatperm.decision import Decision, FindingKind, Reason, StepKind
+from seatperm.decision.explain import explain
 from seatperm.directory import Override, User
 from seatperm.errors import UnknownAction, UnknownResource, UnknownScope
-from seatperm.explain import explain
 from seatperm.license import License
 from seatperm.money import Money
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from seatperm import rules
 from seatperm.catalog import Catalog
 from seatperm.decision import Decision, FindingKind, Remedy, Step, StepKind
+from seatperm.decision.explain import explain
 from seatperm.directory import User, with_role, without_override
-from seatperm.explain import explain
 from seatperm.license import License
 from seatperm.testing import strategies
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from seatperm.catalog import Action, Catalog, Grant, Ladder, Package, Resource, Role, UserType
 from seatperm.errors import CatalogError
-from seatperm.loading import dump, dumps_toml, load
+from seatperm.loading.reading import dump, dumps_toml, load
 from seatperm.money import Money
 
 from .bench.catalogs import large

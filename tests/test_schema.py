@@ -13,8 +13,8 @@ from jsonschema import Draft202012Validator
 
 from seatperm.catalog import Catalog
 from seatperm.errors import CatalogError
-from seatperm.loading import load
-from seatperm.schema import schema, text
+from seatperm.loading.reading import load
+from seatperm.loading.schema import schema, text
 
 from .test_loading import EXAMPLE
 from .test_loading_problems import GOOD, MISTAKES
@@ -34,13 +34,15 @@ SEEN = (
 
 
 def test_the_shipped_file_is_what_the_classes_give() -> None:
-    """`python -m seatperm.schema > src/seatperm/catalog.schema.json` after a change of the format."""
+    """`python -m seatperm.loading.schema > src/seatperm/catalog.schema.json` after a change of the format."""
     assert files("seatperm").joinpath("catalog.schema.json").read_text("utf-8") == text()
 
 
 def test_it_can_be_printed() -> None:
     """For an editor's settings."""
-    printed = subprocess.run([sys.executable, "-m", "seatperm.schema"], capture_output=True, check=True, text=True)
+    printed = subprocess.run(
+        [sys.executable, "-m", "seatperm.loading.schema"], capture_output=True, check=True, text=True
+    )
     assert printed.stdout == text()
 
 

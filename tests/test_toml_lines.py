@@ -10,7 +10,7 @@ from attrs import define, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatperm.toml_lines import Path, lines, repeats
+from seatperm.loading.toml_lines import Path, lines, repeats
 
 DOCUMENT = '''\
 # a comment with [brackets] and = "quotes"

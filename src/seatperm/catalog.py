@@ -322,7 +322,7 @@ class Catalog(Parts):
     """
 
     def __attrs_post_init__(self) -> None:
-        from .checks import problems  # the check knows the classes above
+        from .loading.checks import problems  # the check knows the classes above
 
         found = tuple(problems(self))
         if found:
@@ -335,13 +335,13 @@ class Catalog(Parts):
         Raises:
             CatalogError: with every problem, each with file, line and path as far as the source has them.
         """
-        from .loading import load  # cattrs and the parsers are loaded only when a catalog is
+        from .loading.reading import load  # cattrs and the parsers are loaded only when a catalog is
 
         return load(source)
 
     def dump(self) -> dict[str, object]:
         """Return the mapping that `load` reads back as an equal catalog; it fits TOML and JSON."""
-        from .loading import dump
+        from .loading.reading import dump
 
         return dump(self)
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import click
 
+from ..decision.words import listed, package_title, resource_title
 from ..demo import CATALOG, build, customers, holds_the_demo
 from ..errors import SeatsExhausted
 from ..organization import LicenseChange, ListedRole, Organization, Session, Tenants, open_tenants
 from ..stores import SQLITE
-from ..words import listed, package_title, resource_title
 from .output import GAP, PARAGRAPH, terminal_width, wrap
 from .settings import variable
 

@@ -11,12 +11,12 @@ import click
 
 from ..catalog import Catalog
 from ..compiled import Reach
+from ..decision.words import listed, package_title, role_title
+from ..decision.words import moment as told_moment
 from ..license import License, summary
 from ..money import Money
 from ..organization import LicenseChange
 from ..organization.answers import Terms
-from ..words import listed, package_title, role_title
-from ..words import moment as told_moment
 from . import completion
 from .options import common
 from .output import Column, Listing, Row, write_csv, write_json, write_pairs, write_table, write_title

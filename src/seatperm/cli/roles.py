@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import click
 
 from ..catalog import Catalog
+from ..decision.words import listed, moment, package_title
 from ..organization import ListedRole
-from ..words import listed, moment, package_title
 from . import completion
 from .options import common
 from .output import Column, Row, timestamp, write_csv, write_json, write_table, write_title

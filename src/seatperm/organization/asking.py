@@ -8,9 +8,9 @@ from attrs import frozen
 
 from ..catalog import ALL, OWN, USERS
 from ..decision import host_only
+from ..decision.explain import explain
 from ..directory import User
 from ..errors import AccessDenied, InvalidValue
-from ..explain import explain
 from .view import View
 
 

@@ -11,6 +11,7 @@ from attrs import define, evolve, field
 from .. import audit, rules
 from ..catalog import ALL, OWN, USERS
 from ..decision import host_only
+from ..decision.explain import explain
 from ..directory import Organization, User, email_key, summary
 from ..errors import (
     AccessDenied,
@@ -21,7 +22,6 @@ from ..errors import (
     UnknownUser,
     UserLimitReached,
 )
-from ..explain import explain
 from ..license import packages_with
 from ..stores import DirectoryChange
 from .view import View

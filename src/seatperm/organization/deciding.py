@@ -10,9 +10,9 @@ from attrs import define
 from ..catalog import ALL, OWN, USERS, Catalog
 from ..compiled import Slot
 from ..decision import Decision
+from ..decision.explain import explain
 from ..directory import User
 from ..errors import AccessDenied, InvalidValue, NoRelation, UnknownUser
-from ..explain import explain
 from . import answers
 from .answers import Access
 from .asking import Asking, user_id

@@ -11,11 +11,11 @@ from attrs import define, evolve
 from .. import license as licenses
 from ..audit import Event, Verification, verify
 from ..catalog import USERS, Catalog, Entry, GrantLike, written_entry
-from ..checks import parse_entry
 from ..clock import aware
 from ..directory import User
 from ..errors import InvalidLicense
 from ..license import License
+from ..loading.checks import parse_entry
 from ..money import Money
 from . import answers
 from .answers import Effect, LicenseChange, RoleListing

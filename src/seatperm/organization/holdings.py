@@ -8,10 +8,10 @@ from datetime import datetime
 from attrs import define, evolve
 
 from ..catalog import GrantLike
-from ..checks import parse_entry
 from ..clock import aware
 from ..directory import Override, User, with_override, with_role, without_override, without_role
 from ..errors import InvalidValue, UnknownUserType
+from ..loading.checks import parse_entry
 from .asking import Asking, user_id
 from .changes import Change, change
 from .view import View

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 
-from .. import entries
 from ..catalog import Entry, written_entry
 from ..clock import aware
+from ..loading import entries
 
 
 def write_time(value: datetime | None) -> str | None:

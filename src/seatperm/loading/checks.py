@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from .catalog import (
+from ..catalog import (
     ALL,
     BUILT_IN_RESOURCES,
     ORGANIZATION,
@@ -22,10 +22,10 @@ from .catalog import (
     Role,
     is_organization,
 )
+from ..errors import InvalidGrant, InvalidValue
+from ..money import Money
+from ..problem import Problem
 from .entries import Facts, Finding, Path, found, listed, read_entry, repeated, spell
-from .errors import InvalidGrant, InvalidValue
-from .money import Money
-from .problem import Problem
 from .survey import Doubts, Survey, cycles
 
 NAME = r"[A-Za-z][A-Za-z0-9_-]*"

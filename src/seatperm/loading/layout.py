@@ -10,7 +10,7 @@ from cattrs import Converter
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn
 
-from .catalog import (
+from ..catalog import (
     BUILT_IN_RESOURCES,
     ORGANIZATION,
     Action,
@@ -24,9 +24,9 @@ from .catalog import (
     UserType,
     written_entry,
 )
+from ..errors import InvalidValue
+from ..money import Money
 from .entries import ABSENT, Finding, Misfit, read_entry, unknown_key, wrong_key, wrong_type
-from .errors import InvalidValue
-from .money import Money
 
 
 @frozen

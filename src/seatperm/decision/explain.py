@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from . import rules
-from .catalog import Catalog
-from .decision import Decision, Finding, FindingKind, Reason
-from .directory import User
+from .. import rules
+from ..catalog import Catalog
+from ..directory import User
+from ..license import License
+from . import Decision, Finding, FindingKind, Reason
 from .findings import Case
-from .license import License
 from .remedies import Question, remedies
 from .words import listed, resource_title, role_title, uncapitalized
 

@@ -11,8 +11,8 @@ from typing import Final
 
 from attrs import evolve, field, frozen
 
-from .catalog import ALL, ORGANIZATION, Entry, Grant, Ladder, written_entry
-from .spelling import did_you_mean, nearest
+from ..catalog import ALL, ORGANIZATION, Entry, Grant, Ladder, written_entry
+from ..spelling import did_you_mean, nearest
 
 Path = tuple[str | int, ...]
 """Where something stands in a catalog: keys, and positions in lists from 0."""

@@ -9,7 +9,7 @@ from typing import Literal, Self
 
 from attrs import field, frozen
 
-from .money import Money
+from ..money import Money
 from .words import listed
 
 

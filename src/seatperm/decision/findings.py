@@ -8,11 +8,11 @@ from typing import Literal
 
 from attrs import frozen
 
-from . import rules
-from .catalog import Entry, is_organization
-from .decision import Finding, FindingKind
-from .directory import User, without_override
-from .license import License
+from .. import rules
+from ..catalog import Entry, is_organization
+from ..directory import User, without_override
+from ..license import License
+from . import Finding, FindingKind
 from .remedies import Question, would_give
 from .words import listed, moment, package_title, reach, resource_title, role_title
 

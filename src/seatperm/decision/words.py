@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from . import rules
-from .catalog import Catalog, Entry
+from .. import rules
+from ..catalog import Catalog, Entry
 
 
 def listed(items: Iterable[str]) -> str:

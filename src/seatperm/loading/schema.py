@@ -1,6 +1,6 @@
 """Schema: the catalog file as a JSON Schema, made from the classes, for editors to complete and check it.
 
-`python -m seatperm.schema` prints it; the package ships it as `catalog.schema.json`.
+`python -m seatperm.loading.schema` prints it; the package ships it as `catalog.schema.json`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any, Literal, get_args, get_origin
 
 from attrs import NOTHING, fields, has, resolve_types
 
-from .catalog import Action, Entry, Ladder, Role
+from ..catalog import Action, Entry, Ladder, Role
+from ..money import PRICE, Money
 from .checks import NAME
 from .layout import CatalogFile, Scopes, default_of
-from .money import PRICE, Money
 
 _DOTTED = rf"{NAME}(\.{NAME})*"
 _TEXT = {"type": "string"}

@@ -15,12 +15,12 @@ from pathlib import Path as FilePath
 
 from attrs import define, field
 
-from .catalog import Catalog, Parts
+from ..catalog import Catalog, Parts
+from ..errors import CatalogError
+from ..problem import Problem
 from .checks import findings
 from .entries import ABSENT, Finding, Misfit, Path, found, spell
-from .errors import CatalogError
 from .layout import fields_of, file_of, plain, read_layout
-from .problem import Problem
 from .toml_lines import lines, repeats
 
 

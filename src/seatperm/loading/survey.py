@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
-from .catalog import ALL, ORGANIZATION, ORGANIZATION_LADDER, OWN, Parts, is_organization
+from ..catalog import ALL, ORGANIZATION, ORGANIZATION_LADDER, OWN, Parts, is_organization
+from ..spelling import nearest
 from .entries import Facts, Finding, Path
-from .spelling import nearest
 
 MOST_LOOKUPS = 200
 """How many unknown names are compared with all known ones; any more are told without the nearest."""

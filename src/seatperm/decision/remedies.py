@@ -9,12 +9,12 @@ from decimal import Decimal
 
 from attrs import evolve, field, frozen
 
-from . import rules
-from .catalog import Catalog, Entry, Grant, is_organization
-from .decision import Remedy, Step, StepKind
-from .directory import User, with_role, without_override
-from .license import License, monthly_charge
-from .money import Money
+from .. import rules
+from ..catalog import Catalog, Entry, Grant, is_organization
+from ..directory import User, with_role, without_override
+from ..license import License, monthly_charge
+from ..money import Money
+from . import Remedy, Step, StepKind
 from .words import package_title, resource_title, role_title
 
 Change = tuple[StepKind, str]

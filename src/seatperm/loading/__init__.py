@@ -1,0 +1,1 @@
+"""From TOML, JSON or a mapping to a checked catalog, and back."""
