@@ -35,7 +35,7 @@ def test_the_license_is_named_and_shipped() -> None:
     assert (TOP / "LICENSE").read_text("utf-8").startswith("MIT License\n\nCopyright (c) 2026 the seatperm authors\n")
 
 
-@pytest.mark.parametrize("name", ["py.typed", "loading/catalog.schema.json", "demo/accounting.toml", "demo/organizations.json"])
+@pytest.mark.parametrize("name", ["py.typed", "catalog.schema.json", "demo/accounting.toml", "demo/organizations.json"])
 def test_data_is_shipped_beside_the_code(name: str) -> None:
     """Type checkers, editors and the demonstration find theirs in the installed package."""
     assert files("seatperm").joinpath(name).is_file()
