@@ -109,8 +109,7 @@ def access(settings: Settings, user: str) -> None:
     """Show all that a user may do, and where it comes from."""
     with settings.open() as org:
         found = org.access(user)
-        titles = settings.format == "table"
-        ACCESS.write(settings.format, _merged(found) if titles else _rows(found))
+        ACCESS.write(settings.format, _merged(found) if settings.format == "table" else _rows(found))
 
 
 def _rows(found: Access) -> Iterator[Row]:
