@@ -34,6 +34,7 @@ from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 from sybil.typing import Parser
 
+from seatperm import Organization, Tenants
 from seatperm.cli import main
 from seatperm.decision import Reason
 
@@ -66,13 +67,17 @@ class Reading:
             CodeBlockParser("toml", self._toml),
             CodeBlockParser("console", self._console),
         ]
-        for example in Sybil(parsers).parse(path).examples():
+        document = Sybil(parsers).parse(path)
+        for example in document.examples():
             named = re.match(r"# (\w+\.(?:py|toml))\n", example.parsed) if isinstance(example.parsed, str) else None
             if named is not None:
                 Path(named[1]).write_text(example.parsed, "utf-8")
             with redirect_stdout(self._printed):
                 example.evaluate()
         assert self._printed.getvalue() == "", "the page prints what it does not show"
+        for value in document.namespace.values():
+            if isinstance(value, Organization | Tenants):
+                value.close()
 
     def _text(self, example: Example) -> str | None:
         printed = self._printed.getvalue()

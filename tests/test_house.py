@@ -48,7 +48,7 @@ ROOMS = (
 """The rooms, from the ground up: a module imports from rooms before its own, and within its own in no circle."""
 
 LOOKS_UP = {
-    ("errors", "decision"): "an annotation only",
+    ("errors.access", "decision"): "an annotation only",
     ("catalog", "loading.checks"): "a catalog is checked when it is made",
     ("catalog", "loading.reading"): "Catalog.load and Catalog.dump",
     ("stores", "stores.memory"): "a URL picks the store",

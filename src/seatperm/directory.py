@@ -10,7 +10,7 @@ from typing import Literal
 
 from attrs import evolve, field, frozen
 
-from .catalog import Entry, written_entry
+from .catalog import Entry, Role, written_entry
 from .errors import InvalidValue
 from .license import License
 
@@ -92,6 +92,23 @@ class User:
 
 
 @frozen
+class Staff:
+    """A person on record, user or not; staff never have access by themselves.
+
+    Attributes:
+        id: the host's own string, or a random one.
+        name: what to call the person.
+        user: the id of the user linked to the record, None for none.
+        active: False once the person has left; the record is kept.
+    """
+
+    id: str
+    name: str
+    user: str | None = None
+    active: bool = True
+
+
+@frozen
 class Organization:
     """What a store keeps of an organization beside its users.
 
@@ -99,6 +116,8 @@ class Organization:
         id: the host's own string.
         license: what it has bought.
         global_permissions: what each new user starts from.
+        roles: roles of the organization's own, beside the catalog's.
+        license_issued: when the last license file that was installed had been issued; None before the first.
         catalog: the digest of the catalog that its names were last checked against.
         revision: how many changes have been made to it; the store counts.
     """
@@ -106,11 +125,13 @@ class Organization:
     id: str
     license: License
     global_permissions: Mapping[str, Entry] = field(factory=dict)
+    roles: Mapping[str, Role] = field(factory=dict)
+    license_issued: datetime | None = None
     catalog: str = ""
     revision: int = 0
 
     def __attrs_post_init__(self) -> None:
-        _freeze(self, "global_permissions")
+        _freeze(self, "global_permissions", "roles")
 
 
 def email_key(address: str) -> str:

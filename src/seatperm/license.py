@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Literal
@@ -27,6 +27,7 @@ class License:
         reserved: seats kept back for holders of a role, by role; the sum stays below the limit.
         valid_from: the first moment of the license, None for always.
         valid_until: the first moment after it, None for never ending.
+        grace: how long after `valid_until` it stays valid all the same.
     """
 
     package: str
@@ -37,6 +38,7 @@ class License:
     reserved: Mapping[str, int] = field(factory=dict)
     valid_from: datetime | None = None
     valid_until: datetime | None = None
+    grace: timedelta = timedelta(0)
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "add_ons", frozenset(self.add_ons))
@@ -59,6 +61,8 @@ def problems(license: License) -> Iterator[str]:
             f"reserved seats are {sum(license.reserved.values())} in all; "
             f"expected fewer than the session limit of {license.session_limit}"
         )
+    if not isinstance(license.grace, timedelta) or license.grace < timedelta(0):
+        yield f"grace is {license.grace!r}; expected a timedelta of zero or more"
     if license.valid_from and license.valid_until and license.valid_from >= license.valid_until:
         yield f"valid_until {license.valid_until.isoformat()} is not after valid_from"
 
@@ -90,6 +94,7 @@ def summary(license: License) -> dict[str, object]:
         "reserved": dict(license.reserved),
         "valid_from": None if license.valid_from is None else license.valid_from.isoformat(),
         "valid_until": None if license.valid_until is None else license.valid_until.isoformat(),
+        "grace": license.grace.total_seconds(),
     }
 
 

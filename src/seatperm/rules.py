@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from attrs import field, frozen
@@ -20,12 +20,10 @@ class PersonalSetting(Protocol):
     @property
     def entry(self) -> Entry:
         """Its grants."""
-        ...
 
     @property
     def until(self) -> datetime | None:
         """When it ends, None for never."""
-        ...
 
 
 class Holder(Protocol):
@@ -34,22 +32,18 @@ class Holder(Protocol):
     @property
     def active(self) -> bool:
         """Whether the user is active and not locked here."""
-        ...
 
     @property
     def roles(self) -> Mapping[str, datetime | None]:
         """The roles held, each with its end or None."""
-        ...
 
     @property
     def base(self) -> Mapping[str, Entry]:
         """The base, an entry for each resource."""
-        ...
 
     @property
     def overrides(self) -> Mapping[str, PersonalSetting]:
         """The personal settings, by resource."""
-        ...
 
 
 class Terms(Protocol):
@@ -58,22 +52,22 @@ class Terms(Protocol):
     @property
     def package(self) -> str:
         """The tier."""
-        ...
 
     @property
     def add_ons(self) -> Collection[str]:
         """The add-ons held."""
-        ...
 
     @property
     def valid_from(self) -> datetime | None:
         """The first moment."""
-        ...
 
     @property
     def valid_until(self) -> datetime | None:
         """The first moment after it."""
-        ...
+
+    @property
+    def grace(self) -> timedelta:
+        """How long after that it stays valid all the same."""
 
 
 @frozen
@@ -122,9 +116,9 @@ class Related:
 
 # Rule 1
 def is_valid(license: Terms, now: datetime) -> bool:
-    """Tell whether the license is valid now: from its first moment, up to its end."""
-    started = license.valid_from is None or license.valid_from <= now
-    return started and (license.valid_until is None or now < license.valid_until)
+    """Tell whether the license is valid now: from its first moment, up to its end and the grace after it."""
+    begun = license.valid_from is None or license.valid_from <= now
+    return begun and (license.valid_until is None or now < license.valid_until + license.grace)
 
 
 def contained_packages(catalog: Catalog, license: Terms) -> frozenset[str]:

@@ -84,7 +84,7 @@ class Case:
         if license.valid_from is not None and now < license.valid_from:
             begins = f"The license begins on {moment(license.valid_from)}."
             yield self._found(1, FindingKind.LICENSE_NOT_VALID, "license", begins)
-        elif license.valid_until is not None and license.valid_until <= now:
+        elif license.valid_until is not None and not rules.is_valid(license, now):
             ended = f"The license ended on {moment(license.valid_until)}."
             yield self._found(1, FindingKind.LICENSE_NOT_VALID, "license", ended)
         package = catalog.package(resource)

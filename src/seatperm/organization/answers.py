@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypedDict
 
 from attrs import field, frozen
@@ -27,6 +27,7 @@ class Terms(TypedDict, total=False):
     reserved: Mapping[str, int]
     valid_from: datetime | None
     valid_until: datetime | None
+    grace: timedelta
 
 
 @frozen

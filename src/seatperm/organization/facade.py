@@ -116,7 +116,7 @@ class Organization(Deciding):
 
         Args:
             terms: what shall be different: `package`, `add_ons`, `session_limit`, `user_limit`, `seat_per`,
-                `reserved`, `valid_from`, `valid_until`, as `License` has them.
+                `reserved`, `valid_from`, `valid_until`, `grace`, as `License` has them.
 
         Raises:
             AccessDenied: `organization.license:edit` is needed.

@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 
 from ..audit import Event, Head
 from ..clock import Clock
-from ..directory import Organization, User
+from ..directory import Organization, Staff, User
 from ..errors import InvalidValue
 from ..sessions import Full, Seat, SeatRequest
 
@@ -61,6 +61,14 @@ class DirectoryReader(Protocol):
         With `email_key` those of that address, with `roles` those who hold at least one of them (ended or not).
         A user who is changed while the iterator is read is there as before or as after.
         """
+        ...
+
+    def staff(self, organization: str) -> Iterator[Staff]:
+        """Iterate over the staff records in the order of their ids (by code point), never all in memory."""
+        ...
+
+    def staff_member(self, organization: str, id: str) -> Staff | None:
+        """Return a staff record by id; None where there is none."""
         ...
 
 
@@ -122,8 +130,16 @@ class DirectoryChange(DirectoryReader, Protocol):
         """
         ...
 
+    def put_staff(self, organization: str, staff: Staff) -> None:
+        """Write a staff record, new or not."""
+        ...
+
     def append(self, organization: str, event: Event) -> None:
-        """Add an event at the end of the trail; no event is ever rewritten or removed by anything else."""
+        """Add an event at the end of the trail. Only `erase` ever touches one again."""
+        ...
+
+    def erase(self, organization: str, user: str) -> None:
+        """Set the details of every event of that user to None; the rest of each event stays as it is."""
         ...
 
 
@@ -133,8 +149,8 @@ class DirectoryStore(DirectoryReader, Protocol):
     Rules:
         1. `change` is a serializable transaction: what it reads stays as it is until it ends, and no other
            change of the same store runs in between.
-        2. A change that wrote anything raises the revision of each organization it wrote to by one, however
-           much it wrote; one that wrote nothing, or failed, raises none.
+        2. A change that wrote a record (organization, user or staff) raises the revision of its organization
+           by one, however much it wrote; one that failed, wrote nothing, or only events, raises none.
         3. What a finished change wrote is seen by every later call of every process, and survives a crash.
         4. `changes(organization, since)` names every user written after the revision `since`, and every id
            that was given up for another.

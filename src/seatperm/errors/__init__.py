@@ -1,0 +1,64 @@
+"""Errors: one base class; every error carries its evidence as attributes."""
+
+from __future__ import annotations
+
+from .access import AccessDenied, CatalogError, CatalogMismatch, InvalidGrant, NoRelation
+from .base import InvalidValue, SeatpermError
+from .books import (
+    EmailTaken,
+    InvalidLicense,
+    InvitationRefused,
+    LastAdministrator,
+    OrganizationExists,
+    RoleNotInPackage,
+    SettingsMasked,
+    UserExists,
+    UserLimitReached,
+)
+from .lookups import (
+    UnknownAction,
+    UnknownName,
+    UnknownOrganization,
+    UnknownPackage,
+    UnknownResource,
+    UnknownRole,
+    UnknownScope,
+    UnknownUser,
+    UnknownUserType,
+)
+from .seats import SeatsExhausted, SessionEnded, SignInRefused
+from .stores import StoreDamaged, StoreUnavailable, StoreVersion
+
+__all__ = [
+    "AccessDenied",
+    "CatalogError",
+    "CatalogMismatch",
+    "EmailTaken",
+    "InvalidGrant",
+    "InvalidLicense",
+    "InvalidValue",
+    "InvitationRefused",
+    "LastAdministrator",
+    "NoRelation",
+    "OrganizationExists",
+    "RoleNotInPackage",
+    "SeatpermError",
+    "SeatsExhausted",
+    "SessionEnded",
+    "SettingsMasked",
+    "SignInRefused",
+    "StoreDamaged",
+    "StoreUnavailable",
+    "StoreVersion",
+    "UnknownAction",
+    "UnknownName",
+    "UnknownOrganization",
+    "UnknownPackage",
+    "UnknownResource",
+    "UnknownRole",
+    "UnknownScope",
+    "UnknownUser",
+    "UnknownUserType",
+    "UserExists",
+    "UserLimitReached",
+]

@@ -1,0 +1,117 @@
+"""Changes to the books that are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from .base import SeatpermError
+
+
+class OrganizationExists(SeatpermError):
+    """The store has an organization of this id already. `organization` is the id."""
+
+    def __init__(self, organization: str) -> None:
+        self.organization = organization
+        super().__init__(f"there is an organization {organization!r} already")
+
+
+class EmailTaken(SeatpermError):
+    """The e-mail address belongs to another user. `email` is the address as it was given."""
+
+    def __init__(self, email: str) -> None:
+        self.email = email
+        super().__init__(f"the e-mail address {email!r} is in use already")
+
+
+class UserExists(SeatpermError):
+    """The user id is in use already. `id` is the id as it was given."""
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        super().__init__(f"the user id {id!r} is in use already")
+
+
+class InvitationRefused(SeatpermError):
+    """An invitation can't be accepted or issued. `reason` says why: "unknown" (used, too) or "ended"."""
+
+    _words: ClassVar = {
+        "unknown": "the invitation is not known here; ask for a new one",
+        "ended": "the invitation has ended; ask for a new one",
+    }
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(self._words[reason])
+
+
+class RoleNotInPackage(SeatpermError):
+    """A role was given that the license does not contain.
+
+    Attributes:
+        role: the role.
+        package: the license's package.
+        packages: the packages (or add-ons) that contain the role, cheapest first.
+    """
+
+    def __init__(self, role: str, package: str, packages: Iterable[str]) -> None:
+        self.role = role
+        self.package = package
+        self.packages = tuple(packages)
+        super().__init__(
+            f"the role {role!r} is not in the package {package!r}; "
+            f"it comes with {' or '.join(repr(name) for name in self.packages)}"
+        )
+
+
+class SettingsMasked(SeatpermError):
+    """Personal settings can't be changed while their user holds a role of everything.
+
+    Attributes:
+        user: the user's id.
+        role: the role of everything that masks the settings.
+    """
+
+    def __init__(self, user: str, role: str) -> None:
+        self.user = user
+        self.role = role
+        super().__init__(f"the settings of {user!r} can't be changed while the role {role!r} gives everything")
+
+
+class LastAdministrator(SeatpermError):
+    """The change would leave nobody who may assign roles. `user` is the user it would take that from."""
+
+    def __init__(self, user: str | None) -> None:
+        self.user = user
+        super().__init__(
+            "this would leave nobody who may assign roles; "
+            "give another active user a system role with organization.users:assign first"
+        )
+
+
+class UserLimitReached(SeatpermError):
+    """The license admits no more named users.
+
+    Attributes:
+        limit: how many named users the license admits.
+        in_use: how many there are.
+    """
+
+    def __init__(self, limit: int, in_use: int) -> None:
+        self.limit = limit
+        self.in_use = in_use
+        super().__init__(
+            f"the license admits {limit} named users and {in_use} are active; lock one, or raise the limit"
+        )
+
+
+class InvalidLicense(SeatpermError):
+    """A license's terms don't hold together.
+
+    Attributes:
+        problems: one sentence for each thing that is wrong.
+    """
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(f"the license is refused: {'; '.join(self.problems)}")
