@@ -121,6 +121,10 @@ def _actions(survey: Survey, actions: Mapping[str, Action], facts: Facts, path: 
             yield from repeated(relations, "action", (*here, kind))
             for i, relation in enumerate(relations):
                 yield from _relation(survey, relation, (*here, kind, i))
+                target = relation.partition(":")[0]
+                if kind == "implies" and is_organization(target) and not is_organization(str(path[1])):
+                    text = f"an action of the application can't imply one of the organization, found {relation!r}"
+                    yield Finding((*here, kind, i), text)
 
 
 def _relation(survey: Survey, relation: str, path: Path) -> Iterator[Finding]:

@@ -187,6 +187,8 @@ def _with_actions(draw: st.DrawFn, parts: Parts) -> dict[str, Resource]:
         (path, name), other = pairs[high], ":".join(pairs[low])
         action = every[path][name]
         if low != high and path not in BUILT_IN_RESOURCES and other not in action.implies + action.requires:
+            if implies and is_organization(pairs[low][0]) and not is_organization(path):
+                continue
             if implies:
                 action = evolve(action, implies=(*action.implies, other))
             else:
