@@ -62,3 +62,7 @@ __all__ = [
     "UserExists",
     "UserLimitReached",
 ]
+
+# Where hosts find them, and what tracebacks show.
+for _name in __all__:
+    globals()[_name].__module__ = __name__
