@@ -1,0 +1,1 @@
+"""What the project promises, a sentence each."""
