@@ -10,7 +10,7 @@ from threading import Lock, get_ident
 from attrs import Factory, define, evolve, frozen
 
 from ..audit import Event, Head
-from ..directory import Organization, User
+from ..directory import Organization, Staff, User
 from ..errors import EmailTaken, StoreUnavailable, UnknownOrganization, UnknownUser, UserExists
 from . import Changes
 
@@ -42,6 +42,7 @@ class Book:
         users: by id.
         ids: whose each address is.
         former: the revision at which an id was given up for another.
+        staff: by id.
         events: the trail.
     """
 
@@ -50,17 +51,18 @@ class Book:
     users: dict[str, Kept] = Factory(dict)
     ids: dict[str, str] = Factory(dict)
     former: dict[str, int] = Factory(dict)
+    staff: dict[str, Staff] = Factory(dict)
     events: list[Event] = Factory(list)
 
-    def copy(self) -> Book:
-        """Return a book that can be altered without altering this one."""
-        return Book(
-            self.record,
-            self.record_revision,
-            dict(self.users),
-            dict(self.ids),
-            dict(self.former),
-            list(self.events),
+    def at(self, revision: int) -> Book:
+        """Return a book of that revision, whose records can be altered without altering this one's."""
+        return evolve(
+            self,
+            record=evolve(self.record, revision=revision),
+            users=dict(self.users),
+            ids=dict(self.ids),
+            former=dict(self.former),
+            staff=dict(self.staff),
         )
 
     def remove(self, id: str) -> None:
@@ -96,6 +98,16 @@ class MemoryReader:
             if roles is None or not kept.user.roles.keys().isdisjoint(roles):
                 yield kept.user
 
+    def staff(self, organization: str) -> Iterator[Staff]:
+        """Iterate over the staff records in the order of their ids, all of one moment."""
+        staff = self._staff(organization)
+        for id in sorted(staff):
+            yield staff[id]
+
+    def staff_member(self, organization: str, id: str) -> Staff | None:
+        """Return a staff record by id; None where there is none."""
+        return self._staff(organization).get(id)
+
     def head(self, organization: str) -> Head:
         """Return where the organization's trail ends."""
         book = self._open().get(organization)
@@ -114,6 +126,10 @@ class MemoryReader:
         book = self._open().get(organization)
         return {} if book is None else book.users
 
+    def _staff(self, organization: str) -> Mapping[str, Staff]:
+        book = self._open().get(organization)
+        return {} if book is None else book.staff
+
 
 class MemoryChange(MemoryReader):
     """One transaction: works on copies, which take the place of the store's own books at its end."""
@@ -121,6 +137,7 @@ class MemoryChange(MemoryReader):
     def __init__(self, books: Mapping[str, Book]) -> None:
         self._books = dict(books)
         self._made: dict[str, int] = {}
+        self._trails: set[str] = set()
         self._ended = False
 
     def end(self) -> dict[str, Book]:
@@ -188,17 +205,32 @@ class MemoryChange(MemoryReader):
             book.former[id] = book.record.revision
         self.put_user(organization, user, email_key=email_key)
 
+    def put_staff(self, organization: str, staff: Staff) -> None:
+        """Write a staff record, new or not."""
+        self._touched(organization).staff[staff.id] = staff
+
     def append(self, organization: str, event: Event) -> None:
         """Add an event at the end of the trail."""
-        self._touched(organization).events.append(event)
+        self._trail(organization).append(event)
+
+    def erase(self, organization: str, user: str) -> None:
+        """Set the details of every event of that user to None."""
+        trail = self._trail(organization)
+        trail[:] = (evolve(event, details=None) if event.user == user else event for event in trail)
 
     def _touched(self, organization: str) -> Book:
         book = self._book(organization)
         if organization not in self._made:
-            book = self._books[organization] = book.copy()
             self._made[organization] = book.record.revision + 1
-            book.record = evolve(book.record, revision=self._made[organization])
+            book = self._books[organization] = book.at(self._made[organization])
         return book
+
+    def _trail(self, organization: str) -> list[Event]:
+        book = self._book(organization)
+        if organization not in self._trails:
+            self._trails.add(organization)
+            book = self._books[organization] = evolve(book, events=list(book.events))
+        return book.events
 
     def _everywhere(self) -> Iterator[tuple[str, User]]:
         for place, book in sorted(self._open().items()):
@@ -212,7 +244,7 @@ class MemoryChange(MemoryReader):
 
 
 class MemoryDirectory(MemoryReader):
-    """Keeps organizations, users and trails in this process.
+    """Keeps organizations, users, staff and trails in this process.
 
     A reader sees the books of one moment; a change puts others in their place, all at once.
     """

@@ -11,13 +11,13 @@ from os import PathLike
 from typing import Literal
 
 from ..audit import START, Event
-from ..directory import Organization, User
+from ..directory import Organization, Staff, User
 from ..errors import EmailTaken, InvalidValue, StoreUnavailable, UnknownOrganization, UnknownUser, UserExists
 from . import Changes
 from .sqlite_file import Row, SQLiteFile, Values
 from .sqlite_reader import PAGE, SQLiteReader
 from .sqlite_schema import DIRECTORY
-from .written import write_entries, write_entry, write_json, write_time
+from .written import write_entries, write_entry, write_json, write_roles, write_time
 
 EVENT = """
     SELECT number, at, actor, kind, user, revision, details, salt, seal, hash
@@ -25,14 +25,15 @@ EVENT = """
 
 PUT_ORGANIZATION = """
     INSERT INTO organizations (
-        id, package, add_ons, session_limit, user_limit, seat_per, reserved, valid_from, valid_until,
-        global_permissions, catalog, revision, record_revision, events, last_hash
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        id, package, add_ons, session_limit, user_limit, seat_per, reserved, valid_from, valid_until, grace,
+        license_issued, global_permissions, roles, catalog, revision, record_revision, events, last_hash
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET
         package = excluded.package, add_ons = excluded.add_ons, session_limit = excluded.session_limit,
         user_limit = excluded.user_limit, seat_per = excluded.seat_per, reserved = excluded.reserved,
-        valid_from = excluded.valid_from, valid_until = excluded.valid_until,
-        global_permissions = excluded.global_permissions, catalog = excluded.catalog,
+        valid_from = excluded.valid_from, valid_until = excluded.valid_until, grace = excluded.grace,
+        license_issued = excluded.license_issued, global_permissions = excluded.global_permissions,
+        roles = excluded.roles, catalog = excluded.catalog,
         revision = excluded.revision, record_revision = excluded.record_revision"""
 
 PUT_USER = """
@@ -45,6 +46,10 @@ PUT_USER = """
         type = excluded.type, state = excluded.state, locked = excluded.locked, dismissed = excluded.dismissed,
         staff = excluded.staff, base = excluded.base, invitation_hash = excluded.invitation_hash,
         invitation_until = excluded.invitation_until, revision = excluded.revision"""
+
+PUT_STAFF = """
+    INSERT INTO staff (organization, id, name, user, active) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (organization, id) DO UPDATE SET name = excluded.name, user = excluded.user, active = excluded.active"""
 
 
 class SQLiteChange(SQLiteReader):
@@ -102,7 +107,10 @@ class SQLiteChange(SQLiteReader):
                 write_json(dict(license.reserved)),
                 write_time(license.valid_from),
                 write_time(license.valid_until),
+                license.grace.total_seconds(),
+                write_time(record.license_issued),
                 write_entries(record.global_permissions),
+                write_roles(record.roles),
                 record.catalog,
                 revision,
                 revision,
@@ -166,9 +174,14 @@ class SQLiteChange(SQLiteReader):
             )
         self.put_user(organization, user, email_key=email_key)
 
+    def put_staff(self, organization: str, staff: Staff) -> None:
+        """Write a staff record, new or not."""
+        self._touch(organization)
+        self._execute(PUT_STAFF, (organization, staff.id, staff.name, staff.user, staff.active))
+
     def append(self, organization: str, event: Event) -> None:
         """Add an event at the end of the trail."""
-        self._touch(organization)
+        self._refuse_unknown(organization)
         self._execute(
             "INSERT INTO events (organization, number, at, actor, kind, user, revision, details, salt, seal, hash)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -190,6 +203,11 @@ class SQLiteChange(SQLiteReader):
             "UPDATE organizations SET events = ?, last_hash = ? WHERE id = ?", (event.number, event.hash, organization)
         )
 
+    def erase(self, organization: str, user: str) -> None:
+        """Set the details of every event of that user to None."""
+        self._refuse_unknown(organization)
+        self._execute("UPDATE events SET details = NULL WHERE organization = ? AND user = ?", (organization, user))
+
     def _touch(self, organization: str) -> int:
         if organization not in self._made:
             revision = self.revision(organization)
@@ -197,6 +215,10 @@ class SQLiteChange(SQLiteReader):
                 raise UnknownOrganization(organization)
             self._made[organization] = revision
         return self._made[organization]
+
+    def _refuse_unknown(self, organization: str) -> None:
+        if not self._select("SELECT 1 FROM organizations WHERE id = ?", (organization,)):
+            raise UnknownOrganization(organization)
 
     def _refuse_taken(self, organization: str, user: User, email_key: str | None, id: str) -> None:
         taken = "SELECT 1 FROM users WHERE email_key = ? AND organization = ? AND id NOT IN (?, ?)"
@@ -224,7 +246,7 @@ class SQLiteChange(SQLiteReader):
 
 
 class SQLiteDirectory(SQLiteReader):
-    """Keeps organizations, users and trails in one SQLite file.
+    """Keeps organizations, users, staff and trails in one SQLite file.
 
     Args:
         path: of the file, made if missing; its folder must exist.

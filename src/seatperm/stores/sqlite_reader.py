@@ -1,4 +1,4 @@
-"""Users and organizations, read from the tables of a SQLite directory."""
+"""Users, staff and organizations, read from the tables of a SQLite directory."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import heapq
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
+from datetime import timedelta
 from functools import lru_cache
 from itertools import groupby, islice
 from typing import TypeVar
 
 from ..audit import Head
-from ..directory import Organization, Override, PendingInvitation, User
+from ..directory import Organization, Override, PendingInvitation, Staff, User
 from ..errors import StoreDamaged, UnknownOrganization
 from ..license import License
 from .sqlite_file import Row, Values
-from .written import read_entries, read_entry, read_time, write_json
+from .written import read_entries, read_entry, read_roles, read_time, write_json
 
 T = TypeVar("T")
 
@@ -23,8 +24,8 @@ PAGE = 256
 """How many rows are in memory at one time while users or events are read."""
 
 ORGANIZATION = """
-    SELECT id, package, add_ons, session_limit, user_limit, seat_per, reserved, valid_from, valid_until,
-           global_permissions, catalog, revision
+    SELECT id, package, add_ons, session_limit, user_limit, seat_per, reserved, valid_from, valid_until, grace,
+           global_permissions, roles, license_issued, catalog, revision
     FROM organizations WHERE id = ?"""
 
 USER = """
@@ -35,6 +36,8 @@ USER = """
             WHERE kept.organization = users.organization AND kept.user = users.id),
            organization
     FROM users"""
+
+STAFF = "SELECT id, name, user, active FROM staff"
 
 HEAD = "SELECT events, last_hash FROM organizations WHERE id = ?"
 
@@ -74,6 +77,19 @@ class SQLiteReader(ABC):
             found = self._everyone(organization)
         return found if roles is None else (user for user in found if not user.roles.keys().isdisjoint(roles))
 
+    def staff(self, organization: str) -> Iterator[Staff]:
+        """Iterate over the staff records in the order of their ids, in pages, each page of one moment."""
+        page, last = f"{STAFF} WHERE organization = ? AND id > ? ORDER BY id LIMIT ?", ""
+        while rows := self._select(page, (organization, last, PAGE)):
+            for row in rows:
+                yield self._read("the staff record", _staff, row)
+            last = rows[-1][0]
+
+    def staff_member(self, organization: str, id: str) -> Staff | None:
+        """Return a staff record by id; None where there is none."""
+        rows = self._select(f"{STAFF} WHERE organization = ? AND id = ?", (organization, id))
+        return self._read("the staff record", _staff, rows[0]) if rows else None
+
     def head(self, organization: str) -> Head:
         """Return where the organization's trail ends."""
         rows = self._select(HEAD, (organization,))
@@ -108,7 +124,7 @@ class SQLiteReader(ABC):
     def _read(self, what: str, reading: Callable[[Row], T], row: Row) -> T:
         try:
             return reading(row)
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
             raise StoreDamaged(self.url, f"{what} {row[0]!r} can't be read: {error}") from error
 
     @abstractmethod
@@ -117,9 +133,8 @@ class SQLiteReader(ABC):
 
 
 def _organization(row: Row) -> Organization:
-    id, package, add_ons, session_limit, user_limit, seat_per, reserved, begin, end, permissions, catalog, revision = (
-        row
-    )
+    id, package, add_ons, session_limit, user_limit, seat_per, reserved, begin, end, grace, *rest = row
+    permissions, roles, issued, catalog, revision = rest
     license = License(
         package,
         json.loads(add_ons),
@@ -129,8 +144,14 @@ def _organization(row: Row) -> Organization:
         json.loads(reserved),
         read_time(begin),
         read_time(end),
+        timedelta(seconds=grace),
     )
-    return Organization(id, license, _entries(permissions), catalog, revision)
+    return Organization(id, license, _entries(permissions), read_roles(roles), read_time(issued), catalog, revision)
+
+
+def _staff(row: Row) -> Staff:
+    id, name, user, active = row
+    return Staff(id, name, user, active != 0)
 
 
 def _user(row: Row) -> User:

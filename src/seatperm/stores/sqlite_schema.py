@@ -29,7 +29,10 @@ def _tables(db: Database) -> None:
             "reserved": str,
             "valid_from": str,
             "valid_until": str,
+            "grace": float,
+            "license_issued": str,
             "global_permissions": str,
+            "roles": str,
             "catalog": str,
             "revision": int,
             "record_revision": int,
@@ -37,7 +40,7 @@ def _tables(db: Database) -> None:
             "last_hash": str,
         },
         pk="number",
-        not_null={"id", "package", "session_limit", "revision", "events", "last_hash"},
+        not_null={"id", "package", "session_limit", "grace", "roles", "revision", "events", "last_hash"},
     ).create_index(["id"], unique=True)
     users = db.table("users").create(
         {
@@ -84,6 +87,12 @@ def _tables(db: Database) -> None:
         pk=("organization", "id"),
         foreign_keys=[("organization", "organizations", "id")],
     )
+    db.table("staff").create(
+        {"organization": str, "id": str, "name": str, "user": str, "active": int},
+        pk=("organization", "id"),
+        foreign_keys=[("organization", "organizations", "id")],
+        not_null={"name", "active"},
+    ).create_index(["organization", "user"])
     db.table("events").create(
         {
             "organization": str,
@@ -101,7 +110,7 @@ def _tables(db: Database) -> None:
         pk=("organization", "number"),
         foreign_keys=[("organization", "organizations", "id")],
         not_null={"at", "kind", "revision", "salt", "seal", "hash"},
-    )
+    ).create_index(["organization", "user"])
 
 
 def _count_active(db: Database) -> None:

@@ -6,10 +6,24 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any
 
-from ..catalog import Entry, written_entry
+from ..catalog import Entry, Role, written_entry
 from ..clock import aware
 from ..loading import entries
+
+ROLE: Mapping[str, type] = MappingProxyType(
+    {
+        "title": str,
+        "description": str,
+        "kind": str,
+        "package": str,
+        "everything": bool,
+        "includes": list,
+        "grants": dict,
+    }
+)
+"""What a role's JSON text may hold; what is left out is as in a catalog."""
 
 
 def write_time(value: datetime | None) -> str | None:
@@ -49,6 +63,39 @@ def write_entries(by_resource: Mapping[str, Entry]) -> str:
 def read_entries(text: str) -> Mapping[str, Entry]:
     """Return what `write_entries` wrote."""
     return MappingProxyType({resource: _entry(value) for resource, value in json.loads(text).items()})
+
+
+def write_roles(roles: Mapping[str, Role]) -> str:
+    """Return roles by name as JSON text, in the form of a catalog file."""
+    return write_json({name: _written_role(role) for name, role in roles.items()})
+
+
+def read_roles(text: str) -> Mapping[str, Role]:
+    """Return what `write_roles` wrote."""
+    return MappingProxyType({name: _role(value) for name, value in json.loads(text).items()})
+
+
+def _written_role(role: Role) -> dict[str, object]:
+    whole: dict[str, object] = {
+        "title": role.title,
+        "description": role.description,
+        "kind": role.kind,
+        "package": role.package,
+        "everything": role.everything,
+        "includes": list(role.includes),
+        "grants": {resource: written_entry(entry) for resource, entry in role.grants.items()},
+    }
+    return {key: value for key, value in whole.items() if value and (key, value) != ("kind", "licensee")}
+
+
+def _role(value: Mapping[str, Any]) -> Role:
+    for key, item in value.items():
+        if not isinstance(item, ROLE.get(key, ())):
+            raise ValueError(f"the {key!r} of a role is {item!r}")
+    role = Role(**{**value, "grants": {resource: _entry(item) for resource, item in value.get("grants", {}).items()}})
+    if role.kind not in ("licensee", "system") or not all(isinstance(name, str) for name in role.includes):
+        raise ValueError(f"a role is {value!r}")
+    return role
 
 
 def _entry(value: object) -> Entry:

@@ -52,18 +52,27 @@ class DirectoryFixture:
             for user in users:
                 change.put_user(organization or self.organization, user, email_key=user.email)
 
-    def event(self, change: DirectoryChange, kind: str = "tested", details: object = None) -> audit.Event:
+    def event(
+        self,
+        change: DirectoryChange,
+        kind: str = "tested",
+        *,
+        user: str | None = "ann",
+        details: object = None,
+        organization: str | None = None,
+    ) -> audit.Event:
         """Append an event."""
+        place = organization or self.organization
         event = audit.link(
-            change.head(self.organization),
+            change.head(place),
             at=NOON,
             actor=None,
             kind=kind,
-            user="ann",
-            revision=change.revision(self.organization),
+            user=user,
+            revision=change.revision(place),
             details={"details": details},
         )
-        change.append(self.organization, event)
+        change.append(place, event)
         return event
 
 

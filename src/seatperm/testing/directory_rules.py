@@ -9,7 +9,8 @@ from time import monotonic
 import pytest
 from attrs import evolve
 
-from ..directory import Organization, with_role
+from .. import audit
+from ..directory import Organization, Staff, with_role
 from ..errors import EmailTaken, SeatpermError, StoreUnavailable
 from ..license import License
 from ..stores import Changes
@@ -25,10 +26,15 @@ class DirectoryRules(DirectoryFixture):
         """Rule 1; not even the same thread outside the change."""
         with self.store.change() as change:
             change.put_user(self.organization, user("ann", roles={"cashier": None}), email_key="ann@kit.example")
+            change.put_staff(self.organization, Staff("s-1", "Ann Low", "ann"))
             self.event(change)
             assert ids(change.users(self.organization)) == ["ann"]
             assert ids(change.users(self.organization, roles=["cashier"])) == ["ann"]
             assert self.store.user(self.organization, "ann") is None
+            assert change.staff_member(self.organization, "s-1") == Staff("s-1", "Ann Low", "ann")
+            assert list(change.staff(self.organization)) == [Staff("s-1", "Ann Low", "ann")]
+            assert list(self.store.staff(self.organization)) == []
+            assert self.store.staff_member(self.organization, "s-1") is None
             assert ids(self.store.users(self.organization)) == []
             assert list(self.store.events(self.organization)) == []
             assert self.store.revision(self.organization) == 1
@@ -111,9 +117,48 @@ class DirectoryRules(DirectoryFixture):
             assert ids(change.users(self.organization)) == []
         assert self.store.revision(self.organization) == 1
 
+    def test_a_change_that_wrote_only_events_raises_no_revision(self) -> None:
+        """Rule 2; so a sign-in, which is an event, makes nobody read the directory again."""
+        self.put(user("ann"))
+        before = self.store.organization(self.organization)
+        with self.store.change() as change:
+            event = self.event(change)
+            change.erase(self.organization, "ann")
+            assert change.revision(self.organization) == 3
+            assert change.organization(self.organization) == before
+            assert change.head(self.organization) == audit.Head(1, event.hash)
+        assert self.store.revision(self.organization) == 2
+        assert self.store.organization(self.organization) == before
+        assert self.store.changes(self.organization, 2) == Changes(2, frozenset(), False)
+        assert list(self.store.events(self.organization)) == [evolve(event, details=None)]
+
+    @pytest.mark.parametrize("order", ["the event first", "the record first"])
+    def test_a_change_that_wrote_a_record_beside_events_raises_the_revision_by_one(self, order: str) -> None:
+        """Rule 2; whichever was written first."""
+        with self.store.change() as change:
+            if order == "the record first":
+                change.put_user(self.organization, user("ann"), email_key=None)
+            event = self.event(change)
+            change.put_user(self.organization, user("ann"), email_key=None)
+            assert change.revision(self.organization) == event.revision == 2
+            again = self.event(change)
+        assert self.store.revision(self.organization) == 2
+        assert list(self.store.events(self.organization)) == [event, again]
+        assert self.store.changes(self.organization, 1) == Changes(2, frozenset({"ann"}), False)
+
+    def test_a_change_that_wrote_a_staff_record_raises_the_revision(self) -> None:
+        """Rule 2; though no user and not the organization's own record was written."""
+        with self.store.change() as change:
+            change.put_staff(self.organization, Staff("s-1", "Ann Low"))
+            change.put_staff(self.organization, Staff("s-2", "Ben Low"))
+        assert self.store.changes(self.organization, 1) == Changes(2, frozenset(), False)
+
     def test_a_failed_change_leaves_everything_as_it_was(self) -> None:
         """Rule 2."""
-        self.put(user("ann", roles={"cashier": NOON}))
+        with self.store.change() as change:
+            change.put_user(self.organization, user("ann", roles={"cashier": NOON}), email_key="ann@kit.example")
+            change.put_staff(self.organization, Staff("s-1", "Ann Low", "ann"))
+            event = self.event(change, details="kept")
         before = self.store.organization(self.organization)
 
         def write_and_fail() -> None:
@@ -122,7 +167,10 @@ class DirectoryRules(DirectoryFixture):
                 change.put_organization(Organization("kit-never", License("trade")))
                 change.put_user(self.organization, user("ann"), email_key=None)
                 change.rename(self.organization, "ann", user("ben"), email_key=None)
+                change.put_staff(self.organization, Staff("s-1", "Somebody else"))
+                change.put_staff(self.organization, Staff("s-2", "Nobody"))
                 self.event(change)
+                change.erase(self.organization, "ann")
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
@@ -130,7 +178,8 @@ class DirectoryRules(DirectoryFixture):
         assert self.store.organization(self.organization) == before
         assert list(self.store.users(self.organization)) == [user("ann", roles={"cashier": NOON})]
         assert ids(self.store.users(self.organization, email_key="ann@kit.example")) == ["ann"]
-        assert list(self.store.events(self.organization)) == []
+        assert list(self.store.staff(self.organization)) == [Staff("s-1", "Ann Low", "ann")]
+        assert list(self.store.events(self.organization)) == [event]
         assert self.store.changes(self.organization, 2) == Changes(2, frozenset(), False)
         assert "kit-never" not in set(self.store.organizations())
 
@@ -144,7 +193,9 @@ class DirectoryRules(DirectoryFixture):
         self.put(user("ann", roles={"cashier": NOON}))
         with self.store.change() as change:
             event = self.event(change)
+            change.put_staff(self.organization, Staff("s-1", "Ann Low", "ann"))
         assert other.revision(self.organization) == 3
+        assert list(other.staff(self.organization)) == [Staff("s-1", "Ann Low", "ann")]
         assert other.user(self.organization, "ann") == user("ann", roles={"cashier": NOON})
         assert list(other.events(self.organization)) == [event]
         with other.change() as change:
@@ -212,12 +263,15 @@ class DirectoryRules(DirectoryFixture):
     def test_a_change_that_has_ended_does_nothing_more(self) -> None:
         """Whoever kept it can't write past the transaction."""
         with self.store.change() as kept:
-            later = kept.users(self.organization)
+            later, later_staff = kept.users(self.organization), kept.staff(self.organization)
         calls: list[Callable[[], object]] = [
             lambda: kept.put_user(self.organization, user("ann"), email_key=None),
             lambda: kept.put_organization(Organization("kit-late", License("retail"))),
             lambda: kept.user(self.organization, "ann"),
             lambda: next(later, None),
+            lambda: next(later_staff, None),
+            lambda: kept.put_staff(self.organization, Staff("s-1", "Ann Low")),
+            lambda: kept.erase(self.organization, "ann"),
         ]
         for late in calls:
             with pytest.raises(StoreUnavailable):
@@ -233,6 +287,8 @@ class DirectoryRules(DirectoryFixture):
             lambda: self.store.organization(self.organization),
             lambda: self.store.user(self.organization, "ann"),
             lambda: list(self.store.users(self.organization)),
+            lambda: list(self.store.staff(self.organization)),
+            lambda: self.store.staff_member(self.organization, "s-1"),
             lambda: list(self.store.events(self.organization)),
             lambda: list(self.store.organizations()),
             lambda: self.store.head(self.organization),
