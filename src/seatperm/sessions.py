@@ -76,6 +76,7 @@ class Seat:
         started_at: when it began.
         expires_at: when its lease ends unless renewed: wall time, for people to read.
         remaining: seconds until then by the store's own clock, which is the one that counts.
+        lapsed: from `acquire` only: the sessions that this call found run out, see rule 8 of `SessionStore`.
     """
 
     id: str
@@ -84,6 +85,7 @@ class Seat:
     started_at: datetime
     expires_at: datetime
     remaining: float
+    lapsed: tuple[Seat, ...] = field(default=(), repr=False)
 
 
 @frozen
@@ -93,10 +95,12 @@ class Full:
     Attributes:
         in_use: how many seats are in use.
         next_free_in: seconds until the first lease in use ends unless renewed; None where nobody holds one.
+        lapsed: the sessions that this call found run out, see rule 8 of `SessionStore`.
     """
 
     in_use: int
     next_free_in: float | None
+    lapsed: tuple[Seat, ...] = field(default=(), repr=False)
 
 
 def admits(

@@ -209,6 +209,8 @@ class SessionStore(Protocol):
         6. A refused request with a `ticket` keeps its place, by first asking, for `patience` seconds from the
            last asking; a granted one gives it up. Nobody without a ticket passes a waiter who would be admitted.
         7. A lowered limit ends nothing.
+        8. Each session whose lease ran out is named once, among the `lapsed` of one answer of `acquire`, at the
+           latest of the one that gives its seat away: by `expires_at`, then `id`, with nothing `remaining`.
     """
 
     url: str

@@ -27,8 +27,9 @@ class _Held:
     expires_at: datetime
     ends: int
 
-    def seat(self, now: int) -> Seat:
-        return Seat(self.id, self.user_id, self.client, self.started_at, self.expires_at, (self.ends - now) / 1_000_000)
+    def seat(self, now: int, lapsed: tuple[Seat, ...] = ()) -> Seat:
+        remaining = (self.ends - now) / 1_000_000
+        return Seat(self.id, self.user_id, self.client, self.started_at, self.expires_at, remaining, lapsed)
 
 
 @define
@@ -120,15 +121,25 @@ class _Book:
         self._pushed += 1
         heappush(self.due, (held.ends, self._pushed, held))
 
-    def expire(self, now: int) -> None:
-        """End what has run out by now, sessions and waiters."""
+    def expire(self, now: int) -> tuple[Seat, ...]:
+        """End what has run out by now, sessions and waiters; return the sessions."""
+        lapsed: list[Seat] = []
         while self.due and self.due[0][0] <= now:
             held = self._next_due()
             if held is not None and held.ends <= now:
                 heappop(self.due)
                 self.remove(held)
+                lapsed.append(held.seat(held.ends))
         if self.queue:
             self.queue = {ticket: waiter for ticket, waiter in self.queue.items() if waiter.ends > now}
+        return tuple(sorted(lapsed, key=lambda seat: (seat.expires_at, seat.id)))
+
+    def void(self) -> None:
+        """Let everything have run out: the machine was restarted."""
+        for held in self.by_id.values():
+            held.ends = 0
+        self.due = [(0, number, held) for number, held in enumerate(self.by_id.values())]
+        self.queue = {}
 
     def next_end(self) -> int | None:
         """Return when the first live lease ends."""
@@ -201,7 +212,7 @@ class MemorySessions:
             if book is None:
                 book = books[request.organization] = _Book()
             now = micros(self._clock.elapsed())
-            book.expire(now)
+            lapsed = book.expire(now)
             held = book.same(request)
             if held is None and not book.admits(request):
                 if request.ticket is not None:
@@ -211,6 +222,7 @@ class MemorySessions:
                 return Full(
                     in_use=book.all.seats(request.per_user),
                     next_free_in=None if next_end is None else (next_end - now) / 1_000_000,
+                    lapsed=lapsed,
                 )
             if request.ticket is not None:
                 book.queue.pop(request.ticket, None)
@@ -231,7 +243,7 @@ class MemorySessions:
                     ends=ends,
                 )
                 book.add(held)
-            return held.seat(now)
+            return held.seat(now, lapsed)
 
     def leave(self, organization: str, ticket: str) -> None:
         """Give up a place in the queue."""
@@ -289,5 +301,6 @@ class MemorySessions:
             raise StoreUnavailable(self.url, "it is closed")
         if self._boot != self._clock.boot:
             self._boot = self._clock.boot
-            self._books = {}
+            for book in self._books.values():
+                book.void()
         return self._books

@@ -22,6 +22,7 @@ _COUNT = """
 """
 _SEAT = "id, user_id, client, started_at, expires_at, ends"
 _SAME_BOOT = "EXISTS (SELECT 1 FROM seats WHERE organization = sessions.organization AND boot = ?)"
+_DELETE = "DELETE FROM sessions WHERE organization = ?"
 _KEEP = "UPDATE sessions SET token_hash = ?, holds = ?, expires_at = ?, ends = ? WHERE organization = ?"
 
 
@@ -40,9 +41,9 @@ class _Count(NamedTuple):
     def in_use(self, per_user: bool) -> int:
         return self.users if per_user else self.sessions
 
-    def full(self, per_user: bool, now: int) -> Full:
+    def full(self, per_user: bool, now: int, lapsed: tuple[Seat, ...] = ()) -> Full:
         next_free_in = None if self.next_end is None else (self.next_end - now) / 1_000_000
-        return Full(in_use=self.in_use(per_user), next_free_in=next_free_in)
+        return Full(in_use=self.in_use(per_user), next_free_in=next_free_in, lapsed=lapsed)
 
 
 class SQLiteSessions:
@@ -172,7 +173,7 @@ class SQLiteSessions:
 
     def _decide(self, connection: sqlite3.Connection, request: SeatRequest) -> Seat | Full:
         now, wall = self._now(), self._clock.now()
-        count = self._expire(connection, request.organization, now)
+        count, lapsed = self._expire(connection, request.organization, now)
         ends, started_at = now + micros(request.lease), _text(wall)
         expires_at = _text(wall + timedelta(seconds=request.lease))
         row = _keep(connection, request, expires_at, ends)
@@ -190,7 +191,7 @@ class SQLiteSessions:
                         now + micros(request.patience),
                     ),
                 )
-            return count.full(request.per_user, now)
+            return count.full(request.per_user, now, lapsed)
         if count.queued and request.ticket is not None:
             connection.execute(
                 "DELETE FROM seat_queue WHERE organization = ? AND ticket = ?", (request.organization, request.ticket)
@@ -213,25 +214,29 @@ class SQLiteSessions:
                 ),
             )
             row = (request.session_id, request.user_id, request.client, started_at, expires_at, ends)
-        return _seat(row, now)
+        return _seat(row, now, lapsed)
 
-    def _expire(self, connection: sqlite3.Connection, organization: str, now: int) -> _Count:
-        """End what has run out by now, sessions and waiters, and count what is left."""
+    def _expire(self, connection: sqlite3.Connection, organization: str, now: int) -> tuple[_Count, tuple[Seat, ...]]:
+        """End what has run out by now, sessions and waiters; count what is left, and return the sessions."""
         count = _count(connection, organization)
+        ended: list[_SeatRow] = []
         boot = self._clock.boot
         while count is None or count.boot != boot or (count.next_end is not None and count.next_end <= now):
             if count is None:
                 connection.execute("INSERT INTO seats (organization, boot) VALUES (?, ?)", (organization, boot))
             elif count.boot != boot:
-                connection.execute("DELETE FROM sessions WHERE organization = ?", (organization,))
+                ended += connection.execute(f"{_DELETE} RETURNING {_SEAT}", (organization,)).fetchall()
                 connection.execute("DELETE FROM seat_queue WHERE organization = ?", (organization,))
                 connection.execute("UPDATE seats SET boot = ? WHERE organization = ?", (boot, organization))
             else:
-                connection.execute("DELETE FROM sessions WHERE organization = ? AND ends <= ?", (organization, now))
+                ended += connection.execute(
+                    f"{_DELETE} AND ends <= ? RETURNING {_SEAT}", (organization, now)
+                ).fetchall()
             count = _count(connection, organization)
         if count.queued:
             connection.execute("DELETE FROM seat_queue WHERE organization = ? AND ends <= ?", (organization, now))
-        return count
+        lapsed = sorted((_seat(row, row[-1]) for row in ended), key=lambda seat: (seat.expires_at, seat.id))
+        return count, tuple(lapsed)
 
     def _delete(self, organization: str, session_id: str, token_hash: str) -> bool:
         with self._file.write() as connection:
@@ -309,7 +314,7 @@ def _in_front(connection: sqlite3.Connection, request: SeatRequest) -> Iterator[
         yield frozenset(json.loads(holds))
 
 
-def _seat(row: _SeatRow, now: int) -> Seat:
+def _seat(row: _SeatRow, now: int, lapsed: tuple[Seat, ...] = ()) -> Seat:
     id, user_id, client, started_at, expires_at, ends = row
     return Seat(
         id,
@@ -318,6 +323,7 @@ def _seat(row: _SeatRow, now: int) -> Seat:
         datetime.fromisoformat(started_at),
         datetime.fromisoformat(expires_at),
         (ends - now) / 1_000_000,
+        lapsed,
     )
 
 

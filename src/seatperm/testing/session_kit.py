@@ -376,3 +376,20 @@ class SessionConformance(SessionFixture):
         assert not self.store.release(self.organization, "unknown", None)
         self.store.leave(self.organization, "unknown")
         assert self.refuse(self.request(limit=1, reserved={"admin": 1})) == Full(in_use=0, next_free_in=None)
+
+    # Rule 8
+
+    def test_each_session_that_ran_out_is_named_once(self) -> None:
+        """By the call that gives its seat away; one that was ended, or goes on, is not."""
+        gone = [self.take(self.request(user, "desk", limit=4)) for user in ("ann", "ben")]
+        assert self.store.release(self.organization, self.take(self.request("cat", limit=4)).id, None)
+        self.advance(self.lease / 2)
+        self.take(self.request("dan", limit=4))
+        self.advance(self.lease / 2)
+        answers = [self.store.acquire(self.request("eve", limit=limit)) for limit in (1, 2, 3, 3)]
+        named = [seat for answer in answers for seat in answer.lapsed]
+        assert sorted(seat.id for seat in named) == sorted(seat.id for seat in gone)
+        assert {(seat.user_id, seat.client, seat.remaining) for seat in named} == {
+            ("ann", "desk", 0),
+            ("ben", "desk", 0),
+        }
