@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Literal
@@ -12,6 +12,8 @@ from attrs import field, frozen
 
 from .catalog import Catalog
 from .money import Money
+
+Standing = Literal["not_begun", "valid", "grace", "ended"]
 
 
 @frozen
@@ -27,7 +29,7 @@ class License:
         reserved: seats kept back for holders of a role, by role; the sum stays below the limit.
         valid_from: the first moment of the license, None for always.
         valid_until: the first moment after it, None for never ending.
-        grace: how long after `valid_until` it stays valid all the same.
+        grace: how long after `valid_until` it stays valid all the same, in whole seconds.
     """
 
     package: str
@@ -43,6 +45,19 @@ class License:
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "add_ons", frozenset(self.add_ons))
         object.__setattr__(self, "reserved", MappingProxyType(dict(sorted(self.reserved.items()))))
+
+    @property
+    def ends(self) -> datetime | None:
+        """The first moment at which it is not valid any more, its grace included; None for never."""
+        return None if self.valid_until is None else self.valid_until + self.grace
+
+    def standing(self, at: datetime) -> Standing:
+        """Return where the license stands at a moment, timezone-aware; it is valid in its grace too."""
+        if self.valid_from is not None and at < self.valid_from:
+            return "not_begun"
+        if self.valid_until is None or at < self.valid_until:
+            return "valid"
+        return "grace" if at < self.valid_until + self.grace else "ended"
 
 
 def problems(license: License) -> Iterator[str]:
@@ -61,8 +76,11 @@ def problems(license: License) -> Iterator[str]:
             f"reserved seats are {sum(license.reserved.values())} in all; "
             f"expected fewer than the session limit of {license.session_limit}"
         )
-    if not isinstance(license.grace, timedelta) or license.grace < timedelta(0):
-        yield f"grace is {license.grace!r}; expected a timedelta of zero or more"
+    grace = license.grace
+    if not isinstance(grace, timedelta) or grace < timedelta(0) or grace % timedelta(seconds=1):
+        yield f"grace is {grace!r}; expected a timedelta of zero or more, in whole seconds"
+    elif license.valid_until is not None and grace > datetime.max.replace(tzinfo=UTC) - license.valid_until:
+        yield f"grace is {grace!r}; expected one that ends before the year 10000"
     if license.valid_from and license.valid_until and license.valid_from >= license.valid_until:
         yield f"valid_until {license.valid_until.isoformat()} is not after valid_from"
 
@@ -84,7 +102,7 @@ def monthly_charge(catalog: Catalog, license: License) -> Money | None:
 
 
 def summary(license: License) -> dict[str, object]:
-    """Return a license as JSON values, for the audit trail and for printing."""
+    """Return a license as JSON values, for the audit trail, license files and printing; grace in seconds."""
     return {
         "package": license.package,
         "add_ons": sorted(license.add_ons),
@@ -94,7 +112,7 @@ def summary(license: License) -> dict[str, object]:
         "reserved": dict(license.reserved),
         "valid_from": None if license.valid_from is None else license.valid_from.isoformat(),
         "valid_until": None if license.valid_until is None else license.valid_until.isoformat(),
-        "grace": license.grace.total_seconds(),
+        "grace": license.grace // timedelta(seconds=1),
     }
 
 

@@ -85,7 +85,8 @@ class Case:
             begins = f"The license begins on {moment(license.valid_from)}."
             yield self._found(1, FindingKind.LICENSE_NOT_VALID, "license", begins)
         elif license.valid_until is not None and not rules.is_valid(license, now):
-            ended = f"The license ended on {moment(license.valid_until)}."
+            grace = f", and its grace on {moment(license.ends)}" if license.grace and license.ends else ""
+            ended = f"The license ended on {moment(license.valid_until)}{grace}."
             yield self._found(1, FindingKind.LICENSE_NOT_VALID, "license", ended)
         package = catalog.package(resource)
         if package not in rules.contained_packages(catalog, license):

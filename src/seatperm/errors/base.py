@@ -34,3 +34,15 @@ class InvalidValue(SeatpermError, ValueError):
         self.value = value
         self.expected = expected
         super().__init__(f"{what} is {value!r}; expected {expected}")
+
+
+class MissingExtra(SeatpermError):
+    """Something was asked for that needs a package which is not installed.
+
+    Attributes:
+        extra: the extra of seatperm that brings it.
+    """
+
+    def __init__(self, extra: str) -> None:
+        self.extra = extra
+        super().__init__(f"this needs more packages; install them with: pip install 'seatperm[{extra}]'")
