@@ -35,7 +35,7 @@ ROOMS = (
     ("loading",),
     ("rules",),
     ("compiled",),
-    ("license", "directory", "sessions", "audit"),
+    ("license", "license_files", "signing", "directory", "sessions", "audit"),
     ("decision",),
     ("stores",),
     ("organization",),
@@ -58,7 +58,19 @@ LOOKS_UP = {
 }
 """The imports that look up, with why; each is done when it is needed, not when the module is loaded."""
 
-NOT_LOADED = {"attr", "cattrs", "click", "hypothesis", "psycopg", "pytest", "redis", "sqlite3", "sqlite_utils"}
+NOT_LOADED = {
+    "attr",
+    "cattrs",
+    "click",
+    "cryptography",
+    "hypothesis",
+    "joserfc",
+    "psycopg",
+    "pytest",
+    "redis",
+    "sqlite3",
+    "sqlite_utils",
+}
 """What `import seatperm` leaves alone."""
 
 AT_THE_TOP = {
@@ -84,13 +96,17 @@ ERRORS: tuple[errors.SeatpermError, ...] = (
     errors.InvalidValue("until", "tomorrow", "a datetime"),
     errors.InvitationRefused("ended"),
     errors.LastAdministrator("mere"),
+    errors.MissingExtra("license"),
     errors.NoRelation("sales.invoices"),
     errors.OrganizationExists("kauri"),
+    errors.RoleExists("clerk"),
     errors.RoleNotInPackage("sales_manager", "essentials", ["trade"]),
     errors.SeatsExhausted(3, 3, None),
     errors.SessionEnded("expired"),
     errors.SettingsMasked("mere", "admin"),
     errors.SignInRefused("locked"),
+    errors.StaffExists("s-1"),
+    errors.StaffLinked("s-1", "tom", "user"),
     errors.StoreDamaged("sqlite:///books.db", "not a database"),
     errors.StoreUnavailable("sqlite:///books.db", "disk full"),
     errors.StoreVersion("sqlite:///books.db", "version 9"),
@@ -100,10 +116,11 @@ ERRORS: tuple[errors.SeatpermError, ...] = (
     errors.UnknownResource("sale", ["sales"]),
     errors.UnknownRole("clrk", ["clerk"]),
     errors.UnknownScope("al", ["all"]),
+    errors.UnknownStaff("nobody"),
     errors.UnknownUser("nobody"),
     errors.UnknownUserType("ap", ["app"]),
     errors.UserExists("tom"),
-    errors.UserLimitReached(5, 5),
+    errors.UserLimitReached(5, 5, ["tom"]),
 )
 """One of each error that is raised."""
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .audit import Event
     from .catalog import Action, Catalog, Grant, Ladder, Package, Resource, Role, UserType
     from .decision import Decision, Finding, Reason, Remedy
-    from .directory import Override, User
+    from .directory import Override, Staff, User
     from .license import License
     from .money import Money
     from .organization import (
@@ -40,14 +40,18 @@ from .errors import (
     InvalidValue,
     InvitationRefused,
     LastAdministrator,
+    MissingExtra,
     NoRelation,
     OrganizationExists,
+    RoleExists,
     RoleNotInPackage,
     SeatpermError,
     SeatsExhausted,
     SessionEnded,
     SettingsMasked,
     SignInRefused,
+    StaffExists,
+    StaffLinked,
     StoreDamaged,
     StoreUnavailable,
     StoreVersion,
@@ -57,6 +61,7 @@ from .errors import (
     UnknownResource,
     UnknownRole,
     UnknownScope,
+    UnknownStaff,
     UnknownUser,
     UnknownUserType,
     UserExists,
@@ -67,7 +72,7 @@ _HOMES = {
     "audit": ("Event",),
     "catalog": ("Action", "Catalog", "Grant", "Ladder", "Package", "Resource", "Role", "UserType"),
     "decision": ("Decision", "Finding", "Reason", "Remedy"),
-    "directory": ("Override", "User"),
+    "directory": ("Override", "Staff", "User"),
     "license": ("License",),
     "money": ("Money",),
     "organization": (
@@ -121,6 +126,7 @@ __all__ = [
     "LastAdministrator",
     "License",
     "LicenseChange",
+    "MissingExtra",
     "Money",
     "NoRelation",
     "Organization",
@@ -132,6 +138,7 @@ __all__ = [
     "Remedy",
     "Resource",
     "Role",
+    "RoleExists",
     "RoleListing",
     "RoleNotInPackage",
     "Seat",
@@ -141,6 +148,9 @@ __all__ = [
     "SessionEnded",
     "SettingsMasked",
     "SignInRefused",
+    "Staff",
+    "StaffExists",
+    "StaffLinked",
     "StoreDamaged",
     "StoreUnavailable",
     "StoreVersion",
@@ -151,6 +161,7 @@ __all__ = [
     "UnknownResource",
     "UnknownRole",
     "UnknownScope",
+    "UnknownStaff",
     "UnknownUser",
     "UnknownUserType",
     "User",

@@ -169,6 +169,17 @@ def identifier(what: str, value: str) -> str:
     return value
 
 
+def person_name(value: str) -> str:
+    """Return what to call a person, without outer space.
+
+    Raises:
+        InvalidValue: it is no string, empty, longer than 200 characters, or not printable.
+    """
+    if not isinstance(value, str) or not value.strip() or len(value) > 200 or not value.isprintable():
+        raise InvalidValue("name", value, "1 to 200 printable characters")
+    return value.strip()
+
+
 def with_role(user: User, role: str, until: datetime | None) -> User:
     """Return the user holding the role, until its end."""
     return evolve(user, roles={**user.roles, role: until})

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ..books import AddUser, add, catalog, clock, org, tenants, url
+from ..books import CATALOG, START, AddUser, add, catalog, clock, org, tenants, url
 
-__all__ = ["AddUser", "add", "catalog", "clock", "org", "tenants", "url"]
+__all__ = ["CATALOG", "START", "AddUser", "add", "catalog", "clock", "org", "tenants", "url"]

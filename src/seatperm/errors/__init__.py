@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from .access import AccessDenied, CatalogError, CatalogMismatch, InvalidGrant, NoRelation
-from .base import InvalidValue, SeatpermError
+from .base import InvalidValue, MissingExtra, SeatpermError
 from .books import (
     EmailTaken,
     InvalidLicense,
     InvitationRefused,
     LastAdministrator,
     OrganizationExists,
+    RoleExists,
     RoleNotInPackage,
     SettingsMasked,
+    StaffExists,
+    StaffLinked,
     UserExists,
     UserLimitReached,
 )
@@ -23,6 +26,7 @@ from .lookups import (
     UnknownResource,
     UnknownRole,
     UnknownScope,
+    UnknownStaff,
     UnknownUser,
     UnknownUserType,
 )
@@ -39,14 +43,18 @@ __all__ = [
     "InvalidValue",
     "InvitationRefused",
     "LastAdministrator",
+    "MissingExtra",
     "NoRelation",
     "OrganizationExists",
+    "RoleExists",
     "RoleNotInPackage",
     "SeatpermError",
     "SeatsExhausted",
     "SessionEnded",
     "SettingsMasked",
     "SignInRefused",
+    "StaffExists",
+    "StaffLinked",
     "StoreDamaged",
     "StoreUnavailable",
     "StoreVersion",
@@ -57,6 +65,7 @@ __all__ = [
     "UnknownResource",
     "UnknownRole",
     "UnknownScope",
+    "UnknownStaff",
     "UnknownUser",
     "UnknownUserType",
     "UserExists",

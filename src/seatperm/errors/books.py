@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from .base import SeatpermError
 
@@ -32,6 +32,35 @@ class UserExists(SeatpermError):
         super().__init__(f"the user id {id!r} is in use already")
 
 
+class StaffExists(SeatpermError):
+    """The id of a staff record is in use already. `id` is the id as it was given."""
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        super().__init__(f"there is a staff record {id!r} already")
+
+
+class StaffLinked(SeatpermError):
+    """A staff record and a user can't be linked: one of the two is linked to another already.
+
+    Attributes:
+        staff: the id of the staff record.
+        user: the id of the user.
+        taken: which of the two is linked already: "staff" or "user".
+    """
+
+    _words: ClassVar = {
+        "staff": "the staff record {!r} is linked to another user; unlink it first",
+        "user": "the user {!r} has another staff record; unlink that one first",
+    }
+
+    def __init__(self, staff: str, user: str, taken: Literal["staff", "user"]) -> None:
+        self.staff = staff
+        self.user = user
+        self.taken = taken
+        super().__init__(self._words[taken].format(staff if taken == "staff" else user))
+
+
 class InvitationRefused(SeatpermError):
     """An invitation can't be accepted or issued. `reason` says why: "unknown" (used, too) or "ended"."""
 
@@ -43,6 +72,14 @@ class InvitationRefused(SeatpermError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(self._words[reason])
+
+
+class RoleExists(SeatpermError):
+    """The catalog has a role of this id. `role` is the id."""
+
+    def __init__(self, role: str) -> None:
+        self.role = role
+        super().__init__(f"there is a role {role!r} in the catalog; a role of the organization's own needs another id")
 
 
 class RoleNotInPackage(SeatpermError):
@@ -95,23 +132,29 @@ class UserLimitReached(SeatpermError):
     Attributes:
         limit: how many named users the license admits.
         in_use: how many there are.
+        could_lock: ids of up to ten of them, whom locking would make room; none where the one who asks may
+            not view users.
     """
 
-    def __init__(self, limit: int, in_use: int) -> None:
+    def __init__(self, limit: int, in_use: int, could_lock: Iterable[str] = ()) -> None:
         self.limit = limit
         self.in_use = in_use
+        self.could_lock = tuple(could_lock)
         super().__init__(
             f"the license admits {limit} named users and {in_use} are active; lock one, or raise the limit"
         )
 
 
 class InvalidLicense(SeatpermError):
-    """A license's terms don't hold together.
+    """A license's terms don't hold together, or a license file can't be installed.
 
     Attributes:
         problems: one sentence for each thing that is wrong.
+        reason: "terms", or of a license file "malformed", "algorithm", "unknown_key", "altered",
+            "other_organization", "not_begun" (issued in the future), "expired" or "older".
     """
 
-    def __init__(self, problems: Iterable[str]) -> None:
+    def __init__(self, problems: Iterable[str], reason: str = "terms") -> None:
         self.problems = tuple(problems)
+        self.reason = reason
         super().__init__(f"the license is refused: {'; '.join(self.problems)}")

@@ -58,6 +58,12 @@ class UnknownUser(UnknownName):
     kind = "user"
 
 
+class UnknownStaff(UnknownName):
+    """The organization has no such staff record. No other is named."""
+
+    kind = "staff record"
+
+
 class UnknownOrganization(UnknownName):
     """The store has no such organization, or several where one was asked for."""
 

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import islice
 
 from attrs import define, evolve, field
 
 from .. import audit, rules
+from .. import license as licenses
 from ..catalog import ALL, OWN, USERS
 from ..decision import host_only
 from ..decision.explain import explain
-from ..directory import Organization, User, email_key, summary
+from ..directory import Organization, Staff, User, email_key, summary
 from ..errors import (
     AccessDenied,
     EmailTaken,
+    InvalidLicense,
     LastAdministrator,
     RoleNotInPackage,
     SettingsMasked,
     UnknownUser,
     UserLimitReached,
 )
-from ..license import packages_with
+from ..license import License, packages_with
 from ..stores import DirectoryChange
 from .view import View
+
+SUGGESTED = 10
+"""How many users are named at the most whose lock would make room."""
 
 
 @define(eq=False, repr=False)
@@ -42,7 +48,6 @@ class Change:
     store: DirectoryChange
     actor: str | None
     now: datetime
-    _had_administrator: bool = field(init=False, default=False)
     _deprived: str | None = field(init=False, default=None)
 
     @property
@@ -61,12 +66,20 @@ class Change:
         Raises:
             AccessDenied: with the decision.
         """
-        if self.actor is None:
+        if self.may(action, on=on, resource=resource):
             return
         catalog, license, scope = self.view.catalog, self.record.license, OWN if on == self.actor else ALL
+        actor = self.actor or ""
+        user = self.view.as_known(self.store.user(self.id, actor))
+        raise AccessDenied(explain(catalog, license, user, self.now, resource, action, scope, user_id=actor))
+
+    def may(self, action: str, *, on: str | None = None, resource: str = USERS) -> bool:
+        """Tell whether the one who acts may do it, as `ask`."""
+        if self.actor is None:
+            return True
+        catalog, license, scope = self.view.catalog, self.record.license, OWN if on == self.actor else ALL
         user = self.view.as_known(self.store.user(self.id, self.actor))
-        if user is None or action not in rules.actions(catalog, license, user, self.now, resource, scope):
-            raise AccessDenied(explain(catalog, license, user, self.now, resource, action, scope, user_id=self.actor))
+        return user is not None and action in rules.actions(catalog, license, user, self.now, resource, scope)
 
     def ask_about_administrator(self, user: User) -> None:
         """Ask for `assign` before touching a user who may assign: it is the power to give any access."""
@@ -105,8 +118,10 @@ class Change:
         if organization == self.id:
             self._keep_to_user_limit(before, after)
             self._watch_administrators(before, after)
-        self.store.put_user(organization, after, email_key=email_key(after.email))
-        self.event(kind, after.id, details or differences(before, after), organization=organization)
+        key = email_key(after.email) if after.email else None
+        self.store.put_user(organization, after, email_key=key)
+        told = differences(before, after) if details is None else details
+        self.event(kind, after.id, told, organization=organization)
         return after
 
     def rename(self, kind: str, before: User, after: User) -> None:
@@ -114,6 +129,50 @@ class Change:
         self._keep_to_user_limit(before, after)
         self.store.rename(self.id, before.id, after, email_key=email_key(after.email))
         self.event(kind, after.id, differences(before, after) | {"invited_as": before.id})
+        member = self._staff_of(before)
+        if member is not None:
+            self.store.put_staff(self.id, evolve(member, user=after.id))
+
+    def link_user(self, user: User, staff: str | None) -> None:
+        """Write which staff record a user has; the event is the record's."""
+        if staff != user.staff:
+            self.store.put_user(self.id, evolve(user, staff=staff), email_key=email_key(user.email))
+
+    def unlink_staff(self, user: User) -> None:
+        """Write that the staff record of a user who leaves is no user's."""
+        member = self._staff_of(user)
+        if member is not None:
+            self.put_staff("staff.unlinked", member, evolve(member, user=None))
+
+    def put_staff(self, kind: str, before: Staff | None, after: Staff) -> Staff:
+        """Write a staff record, with its event; nothing where nothing changes."""
+        if after == before:
+            return after
+        self.store.put_staff(self.id, after)
+        sides = {"before": before, "after": after}
+        about = after.user or (None if before is None else before.user)
+        told = {
+            name: {"name": side.name, "user": side.user, "active": side.active}
+            for name, side in sides.items()
+            if side is not None
+        }
+        self.event(kind, about, {"staff": after.id, **told})
+        return after
+
+    def put_license(self, after: License) -> None:
+        """Write the license, with its event; nothing where nothing changes.
+
+        Raises:
+            InvalidLicense: its terms don't hold together.
+        """
+        problems = tuple(licenses.problems(after))
+        if problems:
+            raise InvalidLicense(problems)
+        before = self.store.organization(self.id)
+        if after != before.license:
+            self.store.put_organization(evolve(before, license=after))
+            sides = {"before": licenses.summary(before.license), "after": licenses.summary(after)}
+            self.event("license.changed", None, sides)
 
     def event(
         self, kind: str, user: str | None, details: Mapping[str, object], *, organization: str | None = None
@@ -186,10 +245,11 @@ class Change:
         """
         if self._deprived is None:
             return
-        system = [name for name, role in self.view.catalog.roles.items() if role.kind == "system"]
-        holders = self.store.users(self.id, roles=system)
-        if not any(self._is_administrator(user) for user in holders):
+        if next(self._administrators(), None) is None:
             raise LastAdministrator(self._deprived)
+
+    def _staff_of(self, user: User) -> Staff | None:
+        return None if user.staff is None else self.store.staff_member(self.id, user.staff)
 
     def _may_assign(self, user: User) -> bool:
         # As if active: whoever may unlock or reinvite an administrator could become one.
@@ -215,6 +275,10 @@ class Change:
             for one in (by_role, evolve(user, roles=lasting))
         )
 
+    def _administrators(self) -> Iterator[User]:
+        system = [name for name, role in self.view.catalog.roles.items() if role.kind == "system"]
+        return (user for user in self.store.users(self.id, roles=system) if self._is_administrator(user))
+
     def _watch_administrators(self, before: User | None, after: User) -> None:
         if before is not None and self._is_administrator(before) and not self._is_administrator(after):
             self._deprived = after.id
@@ -227,7 +291,18 @@ class Change:
         if limit is not None and is_counted and not was_counted:
             in_use = self.store.count_active(self.id, counted)
             if in_use >= limit:
-                raise UserLimitReached(limit, in_use)
+                raise UserLimitReached(limit, in_use, self._could_lock(counted))
+
+    def _could_lock(self, counted: Collection[str]) -> Iterator[str]:
+        """Return the first of the users whose lock would make room; the only administrator's is refused."""
+        if not self.may("view"):
+            return iter(())
+        administrators = [user.id for user in islice(self._administrators(), 2)]
+        kept = administrators if len(administrators) == 1 else []
+        users = self.store.users(self.id)
+        return islice(
+            (user.id for user in users if user.active and user.type in counted and user.id not in kept), SUGGESTED
+        )
 
 
 @contextmanager

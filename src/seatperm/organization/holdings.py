@@ -13,7 +13,7 @@ from ..directory import Override, User, with_override, with_role, without_overri
 from ..errors import InvalidValue, UnknownUserType
 from ..loading.checks import parse_entry
 from .asking import Asking, user_id
-from .changes import Change, change
+from .changes import Change, change, differences
 from .view import View
 
 
@@ -110,6 +110,30 @@ class Holdings:
             made.may_be_set(before, None)
             after = evolve(before, overrides={}, base=made.record.global_permissions)
             return made.put("override.reset", before, after)
+
+    def copy_settings(self, source: str | User, *targets: str | User) -> tuple[User, ...]:
+        """Give users the personal settings of another, in place of their own: overrides with their ends, and base.
+
+        Roles are not copied. All targets are changed, or none.
+
+        Args:
+            source: whose settings are copied.
+            targets: who gets them.
+
+        Raises:
+            AccessDenied, UnknownUser, SettingsMasked, LastAdministrator: as `override`, for each target.
+        """
+        with self._change() as made:
+            made.ask("assign")
+            given = made.user(user_id(source))
+            changed = []
+            for target in targets:
+                before = made.user(user_id(target))
+                made.may_be_set(before, None)
+                after = evolve(before, overrides=given.overrides, base=given.base)
+                told = {**differences(before, after), "from": given.id}
+                changed.append(made.put("settings.copied", before, after, details=told))
+            return tuple(changed)
 
     def set_type(self, user: str | User, type: str) -> User:
         """Set a user's type.

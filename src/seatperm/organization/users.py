@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
 from uuid import uuid4
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve
 
-from ..directory import PendingInvitation, User, email_key, identifier
+from ..directory import User, email_key, identifier, person_name
 from ..errors import (
     EmailTaken,
     InvalidValue,
@@ -16,28 +15,11 @@ from ..errors import (
     UnknownUser,
     UserExists,
 )
-from ..sessions import new_token, token_hash
+from ..sessions import token_hash
 from .asking import user_id
 from .changes import Change
 from .holdings import Holdings, known_type
-
-INVITATION_LIFE = timedelta(days=7)
-"""How long an invitation's token can be used."""
-
-
-@frozen
-class Invitation:
-    """What the host sends to somebody who is asked to join.
-
-    Attributes:
-        user: the user, not active yet.
-        token: what `accept` takes, once; 256 random bits, kept nowhere else.
-        until: when the token ends.
-    """
-
-    user: User
-    token: str = field(repr=False)
-    until: datetime
+from .invitation import Invitation, OnInvitation, new_invitation
 
 
 @define(eq=False, repr=False)
@@ -47,6 +29,8 @@ class Users(Holdings):
     Iteration and `len()` speak of those that may be seen: for the host all, for `as_user` those whom that
     user may view.
     """
+
+    _on_invitation: OnInvitation | None = None
 
     def __getitem__(self, id: str) -> User:
         """Return a user by id.
@@ -100,6 +84,7 @@ class Users(Holdings):
         roles: Iterable[str] = (),
         type: str = "app",
         id: str | None = None,
+        session_limit: int | None = None,
     ) -> Invitation:
         """Ask somebody to join; the host sends the token to the address.
 
@@ -109,39 +94,54 @@ class Users(Holdings):
             roles: roles to hold from the first day.
             type: a user type of the catalog.
             id: the host's own id for the user; a new random one unless said.
+            session_limit: the license's session limit from now on, changed in the same step; left as it is
+                unless said. `preview_license(session_limit=...)` shows the charge first.
 
         Raises:
-            AccessDenied: `organization.users:create` is needed, for roles or another type `assign` too.
+            AccessDenied: `organization.users:create` is needed, for roles or another type `assign` too, for a
+                session limit `organization.license:edit`.
             EmailTaken: a user of this organization has the address.
             UserExists: the id is in use.
-            InvalidValue, UnknownUserType, UnknownRole, RoleNotInPackage: what they say.
+            InvalidLicense, InvalidValue, UnknownUserType, UnknownRole, RoleNotInPackage: what they say.
         """
-        key, name = email_key(email), _name(name)
-        token, pending = self._new_invitation()
+        key, name = email_key(email), person_name(name)
+        token, pending = new_invitation(self._view.now())
         with self._change() as made:
             wanted = self._newcomer(made, email.strip(), name, tuple(roles), type)
+            _set_session_limit(made, session_limit)
             before = self._make_room(made, email, key, id)
             known = next((user for where, user in made.store.people(key) if where != made.id), None)
             new_id = id or (before.id if before else str(uuid4()))
             person = known.person if known is not None else new_id
             user = evolve(wanted, id=new_id, person=person, state="invited", invitation=pending)
             made.put("user.invited", None, user)
-        return Invitation(user, token, pending.until)
+        return self._handed_over(Invitation(user, token, pending.until, self._view.id))
 
-    def add(self, *, id: str, email: str, name: str, roles: Iterable[str] = (), type: str = "app") -> User:
+    def add(
+        self,
+        *,
+        id: str,
+        email: str,
+        name: str,
+        roles: Iterable[str] = (),
+        type: str = "app",
+        session_limit: int | None = None,
+    ) -> User:
         """Add a user who is active at once, for hosts with a sign-up of their own.
 
         Args:
-            id, email, name, roles, type: as `invite` takes them.
+            id, email, name, roles, type, session_limit: as `invite` takes them.
 
         Raises:
             EmailTaken: somebody of this store has the address; who is of another organization is invited.
-            AccessDenied, UserExists, InvalidValue, UnknownUserType, UnknownRole, RoleNotInPackage: as `invite`.
+            AccessDenied, UserExists, InvalidLicense, InvalidValue, UnknownUserType, UnknownRole,
+                RoleNotInPackage: as `invite`.
             UserLimitReached: the license admits no more named users.
         """
-        key, name = email_key(email), _name(name)
+        key, name = email_key(email), person_name(name)
         with self._change() as made:
             wanted = self._newcomer(made, email.strip(), name, tuple(roles), type)
+            _set_session_limit(made, session_limit)
             if any(where != made.id for where, _ in made.store.people(key)):
                 raise EmailTaken(email)
             self._make_room(made, email, key, id)
@@ -154,12 +154,12 @@ class Users(Holdings):
             AccessDenied: `organization.users:create` is needed; for who may assign, `assign` too.
             UnknownUser: there is none.
         """
-        token, pending = self._new_invitation()
+        token, pending = new_invitation(self._view.now())
         with self._change() as made:
             before = self._touched(made, user, "create")
             after = evolve(before, invitation=pending)
             made.put("user.reinvited", before, after, details={"until": pending.until.isoformat()})
-        return Invitation(after, token, pending.until)
+        return self._handed_over(Invitation(after, token, pending.until, self._view.id))
 
     def accept(self, token: str) -> User:
         """Accept an invitation: the user is active from now on. The host calls it when the link is followed.
@@ -180,12 +180,12 @@ class Users(Holdings):
             if found[1].invitation.until <= made.now:
                 raise InvitationRefused("ended")
             after = evolve(before, state="active", invitation=None)
-            known = next((one for where, one in made.store.person(before.person) if where != made.id), None)
-            if before.person != before.id and known is not None:
-                after = evolve(after, id=before.person, email=known.email, name=known.name)
+            known = self._known_elsewhere(made, before)
+            if known is not None:
+                after = evolve(after, id=known.id, email=known.email, name=known.name)
                 made.rename("user.accepted", before, after)
             else:
-                made.put("user.accepted", before, after)
+                made.put("user.accepted", before, evolve(after, person=after.id))
         return after
 
     def lock(self, user: str | User) -> User:
@@ -218,7 +218,7 @@ class Users(Holdings):
             AccessDenied: as `lock`; of a person in several organizations only the host may.
             UnknownUser, InvalidValue: what they say.
         """
-        name = _name(name)
+        name = person_name(name)
         with self._change() as made:
             before = self._touched(made, user, "edit")
             for organization, one in self._everywhere(made, before):
@@ -235,7 +235,7 @@ class Users(Holdings):
             UnknownUser, InvalidValue: what they say.
         """
         key, address = email_key(email), email.strip()
-        token, pending = self._new_invitation()
+        token, pending = new_invitation(self._view.now())
         with self._change() as made:
             before = self._touched(made, user, "edit")
             if before.person != before.id:  # still to join: the new address is not known to be the same person's
@@ -249,10 +249,12 @@ class Users(Holdings):
                 if joining.id != joining.person and joining.invitation is not None:
                     detached = evolve(joining, person=joining.id, invitation=None)
                     made.put("user.invitation_voided", joining, detached, organization=organization)
-        return Invitation(after, token, pending.until)
+        return self._handed_over(Invitation(after, token, pending.until, self._view.id))
 
     def dismiss(self, user: str | User) -> None:
         """Take a user out of this organization, with everything held here; the record is kept for the trail.
+
+        A staff record linked to the user is kept too, and is no user's any more.
 
         Raises:
             AccessDenied: `organization.users:delete` is needed; for who may assign, `assign` too.
@@ -261,17 +263,40 @@ class Users(Holdings):
         """
         with self._change() as made:
             before = self._touched(made, user, "delete")
-            after = evolve(
-                before, dismissed=True, locked=False, roles={}, base={}, overrides={}, staff=None, invitation=None
-            )
-            made.put("user.dismissed", before, after)
+            made.put("user.dismissed", before, _taken_out(before))
+            made.unlink_staff(before)
+
+    def forget(self, user: str | User) -> None:
+        """Erase what is personal about a user in this organization, dismissed now or before; it can't be undone.
+
+        E-mail, name and the details of every event about the user go. The id stays, in records of the host
+        and in the trail, which still verifies. A staff record linked to the user stays as it is, and is no
+        user's any more. In other organizations nothing changes.
+
+        Raises:
+            UnknownUser: there never was one.
+            LastAdministrator: nobody who may assign would be left.
+            AccessDenied: called through `as_user`.
+        """
+        id = user_id(user)
+        with self._change() as made:
+            made.host_only("delete")
+            before = made.store.user(made.id, id)
+            if before is None:
+                raise UnknownUser(id)
+            after = evolve(_taken_out(before), email="", name="")
+            if after != before:
+                made.unlink_staff(before)
+                made.store.erase(made.id, id)
+                made.put("user.forgotten", before, after, details={})
 
     def _stored(self, id: str) -> User | None:
         return self._view.as_known(self._view.directory.user(self._view.id, id))
 
-    def _new_invitation(self) -> tuple[str, PendingInvitation]:
-        token = new_token()
-        return token, PendingInvitation(token_hash(token), self._view.now() + INVITATION_LIFE)
+    def _handed_over(self, invitation: Invitation) -> Invitation:
+        if self._on_invitation is not None:
+            self._on_invitation(invitation)
+        return invitation
 
     def _touched(self, made: Change, user: str | User, action: str) -> User:
         id = user_id(user)
@@ -309,14 +334,28 @@ class Users(Holdings):
             made.store.put_user(made.id, before, email_key=None)
         return made.store.user(made.id, id)
 
+    def _known_elsewhere(self, made: Change, invited: User) -> User | None:
+        """Return the person who joins, as another organization knows the person; None for somebody new."""
+        if invited.person == invited.id:
+            return None
+        everywhere = made.store.person(invited.person)
+        return next(
+            (one for where, one in everywhere if where != made.id and one.id == invited.person and one.email), None
+        )
+
     def _everywhere(self, made: Change, user: User) -> list[tuple[str, User]]:
-        places = [(where, one) for where, one in made.store.person(user.person) if one.id == user.id]
+        everywhere = made.store.person(user.person)
+        places = [(where, one) for where, one in everywhere if one.id == user.id and one.email]
         if len(places) > 1:
             made.host_only("edit")
         return places
 
 
-def _name(name: str) -> str:
-    if not isinstance(name, str) or not name.strip() or len(name) > 200 or not name.isprintable():
-        raise InvalidValue("name", name, "1 to 200 printable characters")
-    return name.strip()
+def _taken_out(user: User) -> User:
+    return evolve(user, dismissed=True, locked=False, roles={}, base={}, overrides={}, staff=None, invitation=None)
+
+
+def _set_session_limit(made: Change, limit: int | None) -> None:
+    if limit is not None:
+        made.ask("edit", resource="organization.license")
+        made.put_license(evolve(made.store.organization(made.id).license, session_limit=limit))
