@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seatperm.audit import Event
-from seatperm.catalog import Grant
-from seatperm.directory import Organization, Override, PendingInvitation, User
+from seatperm.catalog import Grant, Role
+from seatperm.directory import Organization, Override, PendingInvitation, Staff, User
 from seatperm.errors import InvalidValue, SeatpermError
 from seatperm.license import License
 from seatperm.stores import DirectoryChange, DirectoryStore
@@ -53,6 +53,7 @@ IDS = ("a", "B", "é", "🌳 1")
 ROLES = ("cashier", "seller", "buyer")
 KEYS = ("a@x", "b@x")
 HASHES = ("0a", "0b")
+MEMBERS = ("s", "S", "ā 1")
 
 places, keys = st.sampled_from(PLACES), st.none() | st.sampled_from(KEYS)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -89,8 +90,30 @@ licenses = st.builds(
     reserved=st.dictionaries(texts, st.integers(1, 9), max_size=3),
     valid_from=moments,
     valid_until=moments,
+    grace=st.integers(0, 10**9).map(lambda seconds: timedelta(seconds=seconds)),
 )
-records = st.builds(Organization, id=places, license=licenses, global_permissions=bases, catalog=texts)
+roles = st.builds(
+    Role,
+    title=texts,
+    description=texts,
+    kind=st.sampled_from(["licensee", "system"]),
+    package=st.none() | texts,
+    everything=st.booleans(),
+    includes=st.lists(texts, max_size=2),
+    grants=bases,
+)
+records = st.builds(
+    Organization,
+    id=places,
+    license=licenses,
+    global_permissions=bases,
+    roles=st.dictionaries(texts, roles, max_size=2),
+    license_issued=moments,
+    catalog=texts,
+)
+staff = st.builds(
+    Staff, id=st.sampled_from(MEMBERS), name=texts, user=st.none() | st.sampled_from(IDS), active=st.booleans()
+)
 values = st.none() | st.booleans() | st.integers() | texts
 details = st.none() | st.dictionaries(texts, st.recursive(values, st.lists, max_leaves=4), max_size=3)
 
@@ -107,12 +130,20 @@ def rename(place: str, id: str, user: User, key: str | None) -> Step:
     return lambda change: change.rename(place, id, user, email_key=key)
 
 
-def append(place: str, at: datetime, details: Mapping[str, object] | None) -> Step:
+def put_staff(place: str, record: Staff) -> Step:
+    return lambda change: change.put_staff(place, record)
+
+
+def append(place: str, at: datetime, user: str | None, details: Mapping[str, object] | None) -> Step:
     def step(change: DirectoryChange) -> None:
         number, revision = change.head(place).number + 1, change.revision(place)
-        change.append(place, Event(number, at, None, "tried", "a", revision, details, "salt", "seal", f"#{number}"))
+        change.append(place, Event(number, at, None, "tried", user, revision, details, "salt", "seal", f"#{number}"))
 
     return step
+
+
+def erase(place: str, user: str) -> Step:
+    return lambda change: change.erase(place, user)
 
 
 def fail(_: DirectoryChange) -> None:
@@ -123,7 +154,9 @@ steps = st.one_of(
     st.builds(put_organization, records),
     st.builds(put_user, places, users, keys),
     st.builds(rename, places, st.sampled_from(IDS), users, keys),
-    st.builds(append, places, times, details),
+    st.builds(put_staff, places, staff),
+    st.builds(append, places, times, st.none() | st.sampled_from(IDS), details),
+    st.builds(erase, places, st.sampled_from(IDS)),
     st.just(fail),
 )
 
@@ -138,6 +171,8 @@ def outcome(change: DirectoryChange, step: Step) -> object:
     return (
         raised,
         [(change.revision(place), change.head(place), list(change.users(place))) for place in PLACES],
+        [list(change.staff(place)) for place in PLACES],
+        [change.staff_member(place, id) for place in PLACES for id in MEMBERS],
         [list(change.people(key)) for key in KEYS],
         [list(change.person(id)) for id in IDS],
         [change.invited(hash) for hash in HASHES],
@@ -160,6 +195,8 @@ def book(store: DirectoryStore, place: str) -> object:
         [list(store.users(place, email_key=key)) for key in KEYS],
         [list(store.users(place, roles=[role])) for role in ROLES],
         list(store.users(place, roles=ROLES)),
+        list(store.staff(place)),
+        [store.staff_member(place, id) for id in MEMBERS],
         list(store.events(place)),
         list(store.events(place, after=1)),
         [store.changes(place, since) for since in range(record.revision + 1)],

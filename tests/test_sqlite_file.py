@@ -8,16 +8,16 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
 
 from seatperm import audit
-from seatperm.catalog import Grant
+from seatperm.catalog import Grant, Role
 from seatperm.clock import SystemClock
-from seatperm.directory import Organization, Override, User
+from seatperm.directory import Organization, Override, Staff, User
 from seatperm.errors import InvalidValue, StoreDamaged, StoreUnavailable, StoreVersion
 from seatperm.license import License
 from seatperm.stores import SQLiteURL, open_directory
@@ -56,6 +56,7 @@ def refused(error: type[Exception], path: Path, words: str) -> None:
 
     def read() -> None:
         with closing(SQLiteDirectory(path)) as store:
+            store.organization("kauri")
             list(store.users("kauri"))
 
     before = files(path)
@@ -287,6 +288,18 @@ def test_bytes_overwritten_in_the_middle_are_told_and_nothing_is_made_up(path: P
         "UPDATE users SET base = '{\"sales\": 7}'",
         "UPDATE users SET base = '[]'",
         "UPDATE users SET base = CAST(x'ff' AS TEXT)",
+        "UPDATE organizations SET roles = ''",
+        "UPDATE organizations SET roles = '[]'",
+        'UPDATE organizations SET roles = \'{"helper": "view"}\'',
+        'UPDATE organizations SET roles = \'{"helper": {"everything": "no"}}\'',
+        'UPDATE organizations SET roles = \'{"helper": {"kind": "vendor"}}\'',
+        'UPDATE organizations SET roles = \'{"helper": {"includes": "cashier"}}\'',
+        'UPDATE organizations SET roles = \'{"helper": {"includes": [7]}}\'',
+        'UPDATE organizations SET roles = \'{"helper": {"grants": {"sales": 7}}}\'',
+        'UPDATE organizations SET roles = \'{"helper": {"grant": {"sales": "view"}}}\'',
+        "UPDATE organizations SET grace = 'long'",
+        "UPDATE organizations SET grace = 9e999",
+        "UPDATE organizations SET license_issued = 'today'",
         "INSERT INTO user_roles VALUES ('kauri', 'ann', 'cashier', 'tomorrow')",
         "INSERT INTO user_overrides VALUES ('kauri', 'ann', 'sales', 'view', NULL)",
         "UPDATE users SET invitation_until = 5",
@@ -297,6 +310,33 @@ def test_a_row_that_can_not_be_read_is_told(path: Path, statement: str) -> None:
     with closing(sqlite3.connect(path)) as other, other:
         other.execute(statement)
     refused(StoreDamaged, path, "damaged")
+
+
+# What was erased
+
+
+def test_what_was_erased_is_in_no_file_once_the_store_is_closed(path: Path) -> None:
+    """Neither in the rows nor in what they leave behind, for small details and for such as fill several pages."""
+    secret = b"Mere of Kauri Road"
+    with closing(SQLiteDirectory(path)) as store:
+        for times in (1, 1000):
+            with store.change() as change:
+                event = audit.link(
+                    change.head("kauri"),
+                    at=datetime(2027, 3, 1, 12, tzinfo=UTC),
+                    actor=None,
+                    kind="user.renamed",
+                    user="ann",
+                    revision=1,
+                    details={"name": secret.decode() * times},
+                )
+                change.append("kauri", event)
+    assert secret in path.read_bytes()
+    with closing(SQLiteDirectory(path)) as store:
+        with store.change() as change:
+            change.erase("kauri", "ann")
+        assert audit.verify(store.events("kauri"), store.head("kauri"))
+    assert [name for name, content in files(path).items() if secret in content] == []
 
 
 # Transactions and connections
@@ -385,16 +425,26 @@ def test_a_store_closed_in_the_middle_of_reading_closes_that_connection_when_it_
 
 def test_people_can_read_the_tables(path: Path) -> None:
     """With sqlite-utils, Datasette or any SQLite tool: names, ISO times, and entries as a catalog file has them."""
+    entry = (Grant("view"), Grant("edit", scope="own"))
     mere = User(
         "mere",
         "mere@kāuri.example",
         "Mere Pōtae",
         roles={"cashier": None, "seller": datetime(2027, 3, 1, 12, tzinfo=UTC)},
-        base={"sales": (Grant("view"), Grant("edit", scope="own"))},
+        base={"sales": entry},
         overrides={"crm": Override((Grant("view", ["refund"]),)), "pay": Override((Grant("none"),))},
     )
+    kauri = Organization(
+        "kauri",
+        License("retail", grace=timedelta(days=14)),
+        roles={"helper": Role("Kaiāwhina", package="retail", grants={"sales": entry})},
+        license_issued=datetime(2027, 3, 2, 1, tzinfo=timezone(timedelta(hours=13))),
+    )
     with closing(SQLiteDirectory(path)) as store, store.change() as change:
+        change.put_organization(kauri)
         change.put_user("kauri", mere, email_key="mere@kāuri.example")
+        change.put_staff("kauri", Staff("s-1", "Mere Pōtae", "mere"))
+        change.put_staff("kauri", Staff("s-2", "Tom Reid", active=False))
     with closing(sqlite3.connect(path)) as tool:
         row = tool.execute("SELECT name, email, state, base FROM users WHERE id = 'mere'").fetchone()
         assert row == ("Mere Pōtae", "mere@kāuri.example", "active", '{"sales": ["view", "edit:own"]}')
@@ -405,5 +455,16 @@ def test_people_can_read_the_tables(path: Path) -> None:
         assert tool.execute("SELECT resource, grants FROM user_overrides ORDER BY resource").fetchall() == [
             ("crm", '{"level": "view", "actions": ["refund"]}'),
             ("pay", '"none"'),
+        ]
+        assert tool.execute("SELECT roles, grace, license_issued FROM organizations").fetchall() == [
+            (
+                '{"helper": {"title": "Kaiāwhina", "package": "retail", "grants": {"sales": ["view", "edit:own"]}}}',
+                1209600,
+                "2027-03-01T12:00:00+00:00",
+            )
+        ]
+        assert tool.execute("SELECT id, name, user, active FROM staff ORDER BY id").fetchall() == [
+            ("s-1", "Mere Pōtae", "mere", 1),
+            ("s-2", "Tom Reid", None, 0),
         ]
         assert tool.execute("PRAGMA foreign_key_check").fetchall() == []

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from os import PathLike
 from typing import Literal
 
@@ -107,7 +107,7 @@ class SQLiteChange(SQLiteReader):
                 write_json(dict(license.reserved)),
                 write_time(license.valid_from),
                 write_time(license.valid_until),
-                license.grace.total_seconds(),
+                license.grace // timedelta(seconds=1),
                 write_time(record.license_issued),
                 write_entries(record.global_permissions),
                 write_roles(record.roles),

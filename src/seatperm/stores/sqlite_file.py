@@ -210,6 +210,8 @@ class SQLiteFile:
         )
         try:
             connection.execute("PRAGMA foreign_keys=ON")
+            # What was erased must be gone from the file; not every SQLite does that unless told.
+            connection.execute("PRAGMA secure_delete=ON")
             connection.execute(f"PRAGMA synchronous={self.synchronous}")
             # SQLite's own read-only mode would leave its two files behind.
             connection.execute(f"PRAGMA query_only={self.mode == 'ro'}")

@@ -29,7 +29,7 @@ def _tables(db: Database) -> None:
             "reserved": str,
             "valid_from": str,
             "valid_until": str,
-            "grace": float,
+            "grace": int,
             "license_issued": str,
             "global_permissions": str,
             "roles": str,

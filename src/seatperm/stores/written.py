@@ -12,18 +12,18 @@ from ..catalog import Entry, Role, written_entry
 from ..clock import aware
 from ..loading import entries
 
-ROLE: Mapping[str, type] = MappingProxyType(
+ROLE: Mapping[str, tuple[type, object]] = MappingProxyType(
     {
-        "title": str,
-        "description": str,
-        "kind": str,
-        "package": str,
-        "everything": bool,
-        "includes": list,
-        "grants": dict,
+        "title": (str, ""),
+        "description": (str, ""),
+        "kind": (str, "licensee"),
+        "package": (str, None),
+        "everything": (bool, False),
+        "includes": (list, []),
+        "grants": (dict, {}),
     }
 )
-"""What a role's JSON text may hold; what is left out is as in a catalog."""
+"""What a role's JSON text may hold: of which type, and what leaving it out means."""
 
 
 def write_time(value: datetime | None) -> str | None:
@@ -85,12 +85,12 @@ def _written_role(role: Role) -> dict[str, object]:
         "includes": list(role.includes),
         "grants": {resource: written_entry(entry) for resource, entry in role.grants.items()},
     }
-    return {key: value for key, value in whole.items() if value and (key, value) != ("kind", "licensee")}
+    return {key: value for key, value in whole.items() if value != ROLE[key][1]}
 
 
 def _role(value: Mapping[str, Any]) -> Role:
     for key, item in value.items():
-        if not isinstance(item, ROLE.get(key, ())):
+        if key not in ROLE or not isinstance(item, ROLE[key][0]):
             raise ValueError(f"the {key!r} of a role is {item!r}")
     role = Role(**{**value, "grants": {resource: _entry(item) for resource, item in value.get("grants", {}).items()}})
     if role.kind not in ("licensee", "system") or not all(isinstance(name, str) for name in role.includes):

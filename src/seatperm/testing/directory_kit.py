@@ -43,7 +43,7 @@ class DirectoryConformance(DirectoryTrail):
             reserved={"organization_admin": 1, "cashier": 2},
             valid_from=NOON,
             valid_until=NOON + timedelta(days=365, microseconds=1),
-            grace=timedelta(days=14, microseconds=1),
+            grace=timedelta(days=14, seconds=1),
         )
         record = Organization(
             self.organization,
