@@ -41,8 +41,8 @@ class Changes:
 class DirectoryReader(Protocol):
     """What may be read, outside a change (each call by itself) or inside one (all of one moment).
 
-    An organization that there is not has no users, no events and an empty head; its record and its revision
-    raise `UnknownOrganization`.
+    An organization that there is not has no users, no staff, no events and an empty head; its record and its
+    revision raise `UnknownOrganization`.
     """
 
     def organization(self, organization: str) -> Organization:
@@ -75,8 +75,8 @@ class DirectoryReader(Protocol):
 class DirectoryChange(DirectoryReader, Protocol):
     """One transaction. All of it is kept, or, after any exception, nothing; ended, it raises `StoreUnavailable`.
 
-    A call that raises has written nothing. A user or an event of an organization that there is not is refused
-    with `UnknownOrganization`.
+    A call that raises has written nothing. What is written to an organization that there is not is refused with
+    `UnknownOrganization`.
     """
 
     def revision(self, organization: str) -> int:
@@ -144,7 +144,7 @@ class DirectoryChange(DirectoryReader, Protocol):
 
 
 class DirectoryStore(DirectoryReader, Protocol):
-    """Keeps organizations, users and trails.
+    """Keeps organizations, users, staff and trails.
 
     Rules:
         1. `change` is a serializable transaction: what it reads stays as it is until it ends, and no other
