@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
 from attrs import field, frozen
 
-from .errors import (
-    CatalogError,
-    UnknownAction,
-    UnknownPackage,
-    UnknownResource,
-    UnknownRole,
-    UnknownScope,
-)
+from .errors import CatalogError, UnknownAction, UnknownPackage, UnknownResource, UnknownRole, UnknownScope
 from .money import Money
 
 OWN = "own"
@@ -338,6 +332,12 @@ class Catalog(Parts):
         from .loading.reading import load  # cattrs and the parsers are loaded only when a catalog is
 
         return load(source)
+
+    def with_roles(self, roles: Mapping[str, Role]) -> Catalog:
+        """Return the catalog with these roles, which have been checked already, in place of its own."""
+        made = copy(self)
+        object.__setattr__(made, "roles", _role_map(roles))
+        return made
 
     def dump(self) -> dict[str, object]:
         """Return the mapping that `load` reads back as an equal catalog; it fits TOML and JSON."""

@@ -13,6 +13,7 @@ compare the two.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from copy import copy
 from datetime import datetime
 from functools import lru_cache
 
@@ -86,10 +87,25 @@ class Compiled:
         }
         self._relations = list(self._find_relations())
         self._everyone = self._paint({USERS: (Grant("view", scope=OWN),)})[0]
-        self._of_role = lru_cache(maxsize=None)(self._role)
-        self._of_everything = lru_cache(maxsize=None)(self._everything)
         self._of_base = lru_cache(maxsize=1_000)(self._base)
         self._of_license = lru_cache(maxsize=1_000)(self._license)
+        self._remember(rows)
+
+    def with_roles(self, catalog: Catalog, *, rows: int = 10_000) -> Compiled:
+        """Return the tables of a catalog that differs from this one in its roles only; the numbering is shared.
+
+        Args:
+            catalog: that catalog.
+            rows: how many different rows are remembered.
+        """
+        derived = copy(self)
+        derived.catalog = catalog
+        derived._remember(rows)
+        return derived
+
+    def _remember(self, rows: int) -> None:
+        self._of_role = lru_cache(maxsize=None)(self._role)
+        self._of_everything = lru_cache(maxsize=None)(self._everything)
         self._of_held = lru_cache(maxsize=rows)(self._live)
         self._of_all = lru_cache(maxsize=rows)(self._row)
 

@@ -11,7 +11,7 @@ from attrs import field, frozen
 from .. import rules
 from ..catalog import Catalog
 from ..compiled import Compiled, Reach
-from ..directory import User
+from ..directory import Organization, User
 from ..license import License, packages_with
 from ..money import Money
 
@@ -41,6 +41,7 @@ class ListedRole:
         package: the package that it belongs to, None for a system role.
         comes_with: the packages (or the add-on) that contain it, cheapest first.
         until: when the user's holding of it ends, None for never, or where no user was asked about.
+        custom: whether it is one of the organization's own, not the vendor's.
     """
 
     id: str
@@ -49,19 +50,20 @@ class ListedRole:
     package: str | None
     comes_with: tuple[str, ...] = ()
     until: datetime | None = None
+    custom: bool = False
 
 
 @frozen
 class RoleListing:
-    """The roles of the catalog, as the license sorts them.
+    """The roles of the catalog and of the organization's own, as the license sorts them.
 
     Attributes:
         current_package: licensee roles that can be given.
         other_packages: licensee roles that cannot, with what brings them.
         system: roles that serve running the organization.
         held: for a user, the roles that are live now.
-        dormant: for a user, the roles that are held and give nothing: of another package, ended, or no
-            longer in the catalog.
+        dormant: for a user, the roles that are held and give nothing: of another package, ended, no
+            longer in the catalog, or of the organization's own and not to be read by the catalog.
     """
 
     current_package: tuple[ListedRole, ...]
@@ -71,13 +73,14 @@ class RoleListing:
     dormant: tuple[ListedRole, ...] = ()
 
 
-def list_roles(catalog: Catalog, license: License, user: User | None, now: datetime) -> RoleListing:
+def list_roles(catalog: Catalog, record: Organization, user: User | None, now: datetime) -> RoleListing:
     """Sort the catalog's roles by what the license contains, and a user's by what is live."""
+    license = record.license
     contained = rules.contained_packages(catalog, license)
-    listed = {name: _listed(catalog, name, None) for name in catalog.roles}
+    listed = {name: listed_role(catalog, record, name) for name in catalog.roles}
     licensee = [role for role in listed.values() if role.package is not None]
     live = {} if user is None else rules.live_roles(catalog, license, user, now)
-    held = [] if user is None else [_listed(catalog, name, until) for name, until in user.roles.items()]
+    held = [] if user is None else [listed_role(catalog, record, name, until) for name, until in user.roles.items()]
     return RoleListing(
         current_package=tuple(role for role in licensee if role.package in contained),
         other_packages=tuple(role for role in licensee if role.package not in contained),
@@ -87,12 +90,15 @@ def list_roles(catalog: Catalog, license: License, user: User | None, now: datet
     )
 
 
-def _listed(catalog: Catalog, name: str, until: datetime | None) -> ListedRole:
-    role = catalog.roles.get(name)
+def listed_role(catalog: Catalog, record: Organization, name: str, until: datetime | None = None) -> ListedRole:
+    """Return a role as listings have it; `until` is when a user's holding of it ends."""
+    role, own = catalog.roles.get(name), record.roles.get(name)
+    if role is None and own is not None:
+        return ListedRole(name, own.title or name, "can't be read by the catalog", None, (), until, custom=True)
     if role is None:
         return ListedRole(name, name, "no longer in the catalog", None, (), until)
     comes_with = () if role.package is None else packages_with(catalog, role.package)
-    return ListedRole(name, role.title or name, role.description, role.package, comes_with, until)
+    return ListedRole(name, role.title or name, role.description, role.package, comes_with, until, own is not None)
 
 
 @frozen

@@ -57,7 +57,7 @@ class Deciding:
 
     @property
     def catalog(self) -> Catalog:
-        """The catalog that it was opened with."""
+        """The catalog that it was opened with, the organization's own roles among its roles."""
         return self._view.catalog
 
     def can(
@@ -187,7 +187,8 @@ class Deciding:
             UnknownUser: there is none.
             AccessDenied: called through `as_user` about a user who may not be viewed.
         """
-        return answers.whole_table(self._view.compiled, self._view.record.license, self._known(user), self._view.now())
+        known, view = self._known(user), self._view
+        return answers.whole_table(view.compiled, view.record.license, known, view.now())
 
     def who_can(self, resource: str, action: str, *, scope: str | None = None) -> Iterator[User]:
         """Iterate over the users who may do this, in the order of their ids, never all in memory.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from hashlib import sha256
 
 from attrs import evolve, field, frozen
 
 from ..audit import canonical
-from ..catalog import Catalog, Entry, Grant
+from ..catalog import Catalog, Entry, Grant, Role, is_organization
 from ..directory import Organization, Override, User
 from ..errors import CatalogMismatch
 from ..spelling import did_you_mean, nearest
@@ -25,7 +25,7 @@ class Reader:
     """Makes stored records safe where the catalog does not have what they name.
 
     Attributes:
-        catalog: the catalog that they are read by.
+        catalog: the vendor's catalog, by which they are read.
     """
 
     catalog: Catalog
@@ -57,10 +57,24 @@ class Reader:
         if license.package not in self.catalog.tiers:
             raise CatalogMismatch([f"package {license.package!r} of the license"])
         add_ons = frozenset(name for name in license.add_ons if name in self.catalog.packages)
-        reserved = {role: count for role, count in license.reserved.items() if role in self.catalog.roles}
+        roles = self.catalog_of(record).roles if license.reserved else {}
+        reserved = {role: count for role, count in license.reserved.items() if role in roles}
         if len(add_ons) == len(license.add_ons) and len(reserved) == len(license.reserved):
             return record
         return evolve(record, license=evolve(license, add_ons=add_ons, reserved=reserved))
+
+    def catalog_of(self, record: Organization) -> Catalog:
+        """Return the catalog with the organization's own roles beside the vendor's.
+
+        One that can't be read gives nothing. Nor does a role of the vendor's that has the name of one of the
+        organization's: whoever was given the one is not to have the other.
+        """
+        if not record.roles:
+            return self.catalog
+        unreadable = unreadable_roles(self.catalog, record.roles)
+        vendor = {name: role for name, role in self.catalog.roles.items() if name not in record.roles}
+        own = {name: role for name, role in record.roles.items() if name not in unreadable}
+        return self.catalog.with_roles({**vendor, **own})
 
     def _fit(self, path: str, entry: Entry) -> bool:
         fits = self._fits.get((path, entry))
@@ -79,21 +93,54 @@ def orphans(catalog: Catalog, organization: Organization, users: Iterable[User])
     add_ons = [name for name, package in catalog.packages.items() if package.add_on]
     for name in sorted(license.add_ons - set(add_ons)):
         yield f"add-on {name!r} of the license{_hint(name, add_ons)}"
+    roles = {*catalog.roles, *organization.roles}
     for role in license.reserved:
-        if role not in catalog.roles:
-            yield f"role {role!r}, for which seats are reserved{_hint(role, catalog.roles)}"
+        if role not in roles:
+            yield f"role {role!r}, for which seats are reserved{_hint(role, roles)}"
+    for role, why in unreadable_roles(catalog, organization.roles).items():
+        yield f"role {role!r} of the organization's own: {why}"
     yield from _unfit(catalog, organization.global_permissions, "the global permissions")
     touched: Counter[str] = Counter()
     for user in users:
-        touched.update(set(_of_user(catalog, user)))
+        touched.update(set(_of_user(catalog, roles, user)))
     for name, count in sorted(touched.items()):
         yield f"{name}, of {count} {'user' if count == 1 else 'users'}"
 
 
-def _of_user(catalog: Catalog, user: User) -> Iterator[str]:
+def unreadable_roles(catalog: Catalog, own: Mapping[str, Role]) -> dict[str, str]:
+    """Return those of an organization's own roles that the catalog can't read, each with why."""
+    found = {name: next(_unreadable(catalog, name, role), "") for name, role in own.items()}
+    unreadable = {name: why for name, why in found.items() if why}
+    while True:
+        more = {
+            name: f"it includes {included!r}, which the catalog can't read"
+            for name, role in own.items()
+            for included in role.includes
+            if name not in unreadable and (included in unreadable or not _may_be_included(catalog, own, included))
+        }
+        if not more:
+            return unreadable
+        unreadable |= more
+
+
+def _unreadable(catalog: Catalog, name: str, role: Role) -> Iterator[str]:
+    if name in catalog.roles:
+        yield "the catalog has a role of that name"
+    if role.kind != "licensee" or role.everything or any(is_organization(path) for path in role.grants):
+        yield "an organization defines no role of this kind"
+    if role.package not in catalog.packages:
+        yield f"it belongs to the package {role.package!r}{_hint(role.package or '', catalog.packages)}"
+    yield from _unfit(catalog, role.grants, "its grants")
+
+
+def _may_be_included(catalog: Catalog, own: Mapping[str, Role], name: str) -> bool:
+    return name in own or (name in catalog.roles and catalog.roles[name].kind == "licensee")
+
+
+def _of_user(catalog: Catalog, roles: Collection[str], user: User) -> Iterator[str]:
     for role in user.roles:
-        if role not in catalog.roles:
-            yield f"role {role!r}{_hint(role, catalog.roles)}"
+        if role not in roles:
+            yield f"role {role!r}{_hint(role, roles)}"
     if user.type not in catalog.user_types:
         yield f"user type {user.type!r}{_hint(user.type, catalog.user_types)}"
     yield from _unfit(catalog, user.base, "a base")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from threading import RLock
 from time import sleep
@@ -11,7 +11,7 @@ from typing import TypeVar
 from attrs import define, evolve, field
 
 from .. import rules
-from ..catalog import Catalog
+from ..catalog import Catalog, Role
 from ..clock import Clock
 from ..compiled import Compiled
 from ..directory import Organization, User
@@ -34,24 +34,26 @@ class View:
 
     Attributes:
         id: the organization's id.
-        compiled: the catalog's tables.
+        vendor: the catalog's tables, shared by every organization that has no roles of its own.
         directory: where the organization is kept.
         clock: tells when `deadline` is reached.
         staleness: seconds after which the revision is read again.
         max_stale: seconds for which the tables outlive the store's last answer.
         record: the organization's record.
+        compiled: the tables of the catalog with the organization's own roles in it.
         rows: each known user's table, by user id.
         deadline: until when (by `clock.elapsed`) the rows hold.
         generation: rises whenever something was dropped.
     """
 
     id: str
-    compiled: Compiled
+    vendor: Compiled
     directory: DirectoryStore
     clock: Clock
     staleness: float
     max_stale: float
     record: Organization = field(init=False)
+    compiled: Compiled = field(init=False)
     rows: dict[str, bytes] = field(init=False, factory=dict)
     deadline: float = field(init=False, default=0.0)
     generation: int = field(init=False, default=0)
@@ -65,13 +67,14 @@ class View:
     def __attrs_post_init__(self) -> None:
         self._answered = self.clock.elapsed()
         self._now = self.clock.now()
-        self._reader = Reader(self.compiled.catalog)
-        self.record = self.stored_record()
+        self._reader = Reader(self.vendor.catalog)
+        self.compiled = self.vendor
+        self.record = self._with_tables(self.stored_record(), {})
         self.deadline = self._answered + self.staleness
 
     @property
     def catalog(self) -> Catalog:
-        """The catalog that the tables are made from."""
+        """The catalog that the tables are made from, the organization's own roles among its roles."""
         return self.compiled.catalog
 
     def now(self) -> datetime:
@@ -196,7 +199,8 @@ class View:
     def _catch_up(self) -> None:
         changes = self.directory.changes(self.id, self.record.revision)
         if changes.organization:
-            self.record = evolve(self.stored_record(), revision=changes.revision)
+            record = evolve(self.stored_record(), revision=changes.revision)
+            self.record = self._with_tables(record, self.record.roles)
             self._forget_all()
             return
         self.generation += 1
@@ -204,6 +208,13 @@ class View:
         for id in changes.users:
             self.rows.pop(id, None)
             self._users.pop(id, None)
+
+    def _with_tables(self, record: Organization, before: Mapping[str, Role]) -> Organization:
+        """Return the record, its own roles compiled where they differ from those before."""
+        if record.roles != before:
+            catalog = self._reader.catalog_of(record)
+            self.compiled = self.vendor.with_roles(catalog) if record.roles else self.vendor
+        return record
 
     def _forget_all(self) -> None:
         self.generation += 1
