@@ -73,8 +73,8 @@ def spaced(text: str) -> str:
         '>>> kauri.sign_in("ana", client="till") 3 of 3 in use',
         '>>> kauri.sign_in("li", client="home") SeatsExhausted all seats are taken: 3 of 3 in use; the next lease ends',
         '>>> session.end() 2 of 3 in use >>> kauri.sign_in("li", client="home") 3 of 3 in use',
-        ">>> kauri.audit.verify() whole 20 events",
-        "from organization.created to license.changed",
+        ">>> kauri.audit.verify() whole 26 events",
+        "whole 6 events, from organization.created to license.changed",
     ],
 )
 def test_the_demonstration_shows_it(shown: str, fact: str) -> None:

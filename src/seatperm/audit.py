@@ -7,17 +7,26 @@ may be erased on request and the chain still verifies.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from types import MappingProxyType
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field, fields_dict, frozen
+
+from .errors import InvalidValue
 
 START = "0" * 64
 """What the first event is chained to."""
+
+_TYPES = {
+    "number": int,
+    "revision": int,
+    "actor": str | None,
+    "user": str | None,
+    "details": dict | None,
+}
 
 
 def _frozen_details(value: Mapping[str, object] | None) -> Mapping[str, object] | None:
@@ -34,7 +43,7 @@ class Event:
         actor: the id of the user who did it, None for the host.
         kind: what was done, such as "role.assigned".
         user: the id of the user it was done to, if any.
-        revision: the organization's revision that it made.
+        revision: the organization's revision that it made, or, where nothing changed, that was present.
         details: what was there before and after, as JSON values; None once erased.
         salt: random, so that erased details can't be guessed from their seal.
         seal: SHA-256 of salt and details.
@@ -104,8 +113,14 @@ def link(
     return evolve(event, hash=_hash(head.hash, event))
 
 
-def verify(events: Iterable[Event], head: Head) -> Verification:
-    """Read a whole trail and tell whether it is the one that ends at `head`."""
+def verify(events: Iterable[Event], head: Head | None, kept: Head | None = None) -> Verification:
+    """Read a whole trail and tell whether every event is as it was written.
+
+    Args:
+        events: the trail, from its first event on.
+        head: where it has to end; None where that is not known, and a missing end can't be told.
+        kept: an earlier head that it has to have gone through.
+    """
     problems: list[str] = []
     number, before = 0, START
     for event in events:
@@ -113,18 +128,73 @@ def verify(events: Iterable[Event], head: Head) -> Verification:
         if event.number != number:
             problems.append(f"event {number} is missing, or stands in another place")
             number = event.number
-        elif not hmac.compare_digest(event.hash, _hash(before, event)):
+        elif event.hash != _hash(before, event):
             problems.append(f"event {event.number} is not as it was written, or not after the one before it")
-        elif event.details is not None and not hmac.compare_digest(event.seal, _seal(event.salt, event.details)):
+        elif event.details is not None and event.seal != _seal(event.salt, event.details):
             problems.append(f"the details of event {event.number} are not as they were written")
         before = event.hash
-    if (number, before) != (head.number, head.hash):
+        if kept is not None and kept.number == event.number and kept.hash != event.hash:
+            problems.append(f"event {number} is not the one that the kept head names")
+    if head is not None and (number, before) != (head.number, head.hash):
         problems.append(f"the trail ends at event {number}; {head.number} were written")
+    if kept is not None and kept.number > number:
+        problems.append(f"the trail ends at event {number}, before the kept head, {kept.number}")
     return Verification(number, tuple(problems))
 
 
+def line(event: Event) -> str:
+    """Return an event as one line of JSON, with all that its hash is made of; `read_lines` reads it again."""
+    written = {name: getattr(event, name) for name in fields_dict(Event)}
+    details = None if event.details is None else dict(event.details)
+    return json.dumps({**written, "at": event.at.isoformat(), "details": details})
+
+
+def read_lines(lines: Iterable[str]) -> Iterator[Event]:
+    """Iterate over the events of exported lines.
+
+    Raises:
+        InvalidValue: a line is no event.
+    """
+    for number, text in enumerate(lines, 1):
+        try:
+            event = _event(json.loads(text))
+        except (ValueError, RecursionError) as error:
+            raise InvalidValue(f"line {number}", text[:80], "an event, as the trail is exported") from error
+        yield event
+
+
+def verify_lines(lines: Iterable[str], head: Head | None = None) -> Verification:
+    """Read an exported trail, without its store, and tell whether every event is as it was written.
+
+    Args:
+        lines: of the whole trail, such as an open file.
+        head: where it has to end, as `export` said; None where that is not known, and a missing end can't be told.
+    """
+    problems: list[str] = []
+
+    def readable() -> Iterator[Event]:
+        try:
+            yield from read_lines(lines)
+        except InvalidValue as error:
+            problems.append(f"{error.what} is no event, and what comes after it was not read")
+
+    found = verify(readable(), head)
+    return evolve(found, problems=(*problems, *found.problems))
+
+
+def _event(values: object) -> Event:
+    names = fields_dict(Event)
+    if not isinstance(values, dict) or values.keys() != names.keys():
+        raise ValueError("other keys")
+    for name, value in values.items():
+        if not isinstance(value, _TYPES.get(name, str)):
+            raise ValueError(f"{name} is of another type")
+    return Event(**{**values, "at": datetime.fromisoformat(values["at"])})
+
+
 def _seal(salt: str, details: Mapping[str, object]) -> str:
-    return hashlib.sha256((salt + canonical(dict(details))).encode()).hexdigest()
+    # A damaged salt may hold what UTF-8 can't write; it has to be found, not to stop the search.
+    return hashlib.sha256((salt + canonical(dict(details))).encode(errors="surrogatepass")).hexdigest()
 
 
 def _hash(before: str, event: Event) -> str:

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 import seatperm
-from seatperm import Catalog, InvalidValue, Organization, SeatsExhausted, SessionEnded, UnknownUser
+from seatperm import (
+    Catalog,
+    Event,
+    InvalidValue,
+    Organization,
+    SeatsExhausted,
+    SessionEnded,
+    SignInRefused,
+    StoreUnavailable,
+    UnknownUser,
+)
 from seatperm.clock import Clock, SystemClock
 from seatperm.sessions import Full, Seat, SeatRequest
+from seatperm.stores.memory import MemoryChange, MemoryDirectory
 from seatperm.stores.memory_sessions import MemorySessions
 from seatperm.testing.clock import ManualClock
 
@@ -230,4 +243,187 @@ def test_who_waits_gets_the_seat_that_comes_free(catalog: Catalog) -> None:
         org.sign_in("admin", wait=timedelta(milliseconds=30))
     got[0].end()
     org.sign_in("admin").end()
+    org.close()
+
+
+def told(org: Organization) -> list[Event]:
+    """Return the events of sessions."""
+    return list(org.audit.filter(kind="session."))
+
+
+def test_a_sign_in_and_its_end_are_events(org: Organization, clock: ManualClock) -> None:
+    """With session and client, never a token; and they are no changes, so that nobody reads anything anew."""
+    revision = org.revision
+    session = org.sign_in("admin", "till-1")
+    clock.advance(timedelta(minutes=1))
+    session.end()
+    session.end()
+    started, ended = told(org)
+    assert (started.kind, started.actor, started.user) == ("session.started", None, "admin")
+    assert started.details == {"session": session.id, "client": "till-1"}
+    assert (ended.kind, ended.actor, ended.user) == ("session.ended", None, "admin")
+    assert ended.details == {"session": session.id, "client": "till-1", "how": "by_holder"}
+    assert (started.revision, ended.revision, org.revision) == (revision, revision, revision)
+    assert ended.at - started.at == timedelta(minutes=1)
+    assert org.audit.verify()
+
+
+def test_a_client_that_signs_in_again_is_an_event_of_the_same_session(org: Organization) -> None:
+    first = org.sign_in("admin", "till-1")
+    org.sign_in("admin", "till-1").end()
+    first.end()
+    assert [event.kind for event in told(org)] == ["session.started", "session.kept", "session.ended"]
+    assert {(event.details or {})["session"] for event in told(org)} == {first.id}
+
+
+def test_an_event_tells_who_ended_the_session(org: Organization, add: AddUser) -> None:
+    add("tom")
+    of_tom = org.as_user("tom")
+    org.as_user("admin").sessions.end(of_tom.sign_in("tom").id)
+    of_tom.sessions.end(of_tom.sign_in("tom").id)
+    of_tom.sign_in("tom").end()
+    org.resume(org.sign_in("tom").token).end()
+    org.sessions.end("no such session")
+    ended = [event for event in told(org) if event.kind == "session.ended"]
+    assert [(event.actor, event.user, (event.details or {})["how"]) for event in ended] == [
+        ("admin", "tom", "by_other"),
+        ("tom", "tom", "by_holder"),
+        ("tom", "tom", "by_holder"),
+        (None, "tom", "by_holder"),
+    ]
+
+
+def test_every_refused_sign_in_is_an_event_with_its_reason(org: Organization, add: AddUser, clock: ManualClock) -> None:
+    add("tom")
+    org.users.invite(id="sam", email="sam@kauri.example", name="Sam")
+    org.users.lock("tom")
+    for id in ("tom", "sam"):
+        with pytest.raises(SignInRefused):
+            org.sign_in(id, "till-1")
+    for id in ("nobody", "not\nan id"):
+        with pytest.raises(UnknownUser):
+            org.sign_in(id)
+    org.change_license(session_limit=1)
+    org.sign_in("admin")
+    with pytest.raises(SeatsExhausted):
+        org.as_user("admin").sign_in("admin")
+    org.users.unlock("tom")
+    org.change_license(valid_until=clock.now())
+    with pytest.raises(SignInRefused):
+        org.sign_in("tom")
+    refused = [event for event in told(org) if event.kind == "session.refused"]
+    assert [(event.actor, event.user, event.details) for event in refused] == [
+        (None, "tom", {"client": "till-1", "reason": "locked"}),
+        (None, "sam", {"client": "till-1", "reason": "not_active"}),
+        (None, "nobody", {"client": None, "reason": "unknown_user"}),
+        (None, None, {"client": None, "reason": "unknown_user"}),
+        ("admin", "admin", {"client": None, "reason": "seats_exhausted", "limit": 1, "in_use": 1}),
+        (None, "tom", {"client": None, "reason": "license_not_valid"}),
+    ]
+
+
+def test_a_session_that_ran_out_is_told_once_by_the_next_sign_in(org: Organization, clock: ManualClock) -> None:
+    """Nobody is there when it runs out; a sign-in that is refused for want of seats tells of it too."""
+    gone = org.sign_in("admin", "till-1")
+    ends = gone.expires_at
+    clock.advance(LEASE / 2)
+    org.sign_in("admin", "till-2")
+    clock.advance(LEASE / 2)
+    gone.end()
+    org.change_license(session_limit=1)
+    for _ in range(2):
+        with pytest.raises(SeatsExhausted):
+            org.sign_in("admin")
+    ended = [event for event in told(org) if event.kind == "session.ended"]
+    assert [(event.actor, event.user, event.details) for event in ended] == [
+        (
+            None,
+            "admin",
+            {"session": gone.id, "client": "till-1", "how": "expired", "expired_at": ends.isoformat()},
+        )
+    ]
+
+
+def test_sessions_that_a_restart_ended_are_told(org: Organization, clock: ManualClock) -> None:
+    gone = {org.sign_in("admin").id for _ in range(3)}
+    clock.reboot()
+    org.sign_in("admin").end()
+    expired = [event.details or {} for event in told(org) if (event.details or {}).get("how") == "expired"]
+    assert {details["session"] for details in expired} == gone
+    assert len(expired) == 3
+
+
+class Unwritable(MemoryDirectory):
+    """A directory that can be told to keep no more changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.full = False
+
+    @contextmanager
+    def change(self) -> Iterator[MemoryChange]:
+        with super().change() as made:
+            yield made
+            if self.full:
+                raise StoreUnavailable(self.url, "the disk is full")
+
+
+@pytest.fixture
+def unwritable() -> Unwritable:
+    return Unwritable()
+
+
+@pytest.fixture
+def booked(catalog: Catalog, unwritable: Unwritable, clock: ManualClock) -> Iterator[Organization]:
+    """An organization with one seat, over that directory."""
+    opened = seatperm.open(catalog, unwritable, session_store=MemorySessions(clock), clock=clock)
+    opened.users.add(id="admin", email="admin@kauri.example", name="Ada", roles=["organization_admin"])
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("client", [None, "till-1"])
+def test_a_sign_in_whose_event_cant_be_written_gives_its_seat_back(
+    booked: Organization, unwritable: Unwritable, client: str | None
+) -> None:
+    unwritable.full = True
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="the disk is full"):
+            booked.sign_in("admin", client)
+        assert list(booked.sessions) == []
+    unwritable.full = False
+    assert told(booked) == []
+    booked.sign_in("admin", client).end()
+    assert [event.kind for event in told(booked)] == ["session.started", "session.ended"]
+
+
+def test_an_end_whose_event_cant_be_written_frees_the_seat_all_the_same(
+    booked: Organization, unwritable: Unwritable
+) -> None:
+    session = booked.sign_in("admin")
+    unwritable.full = True
+    with pytest.raises(StoreUnavailable):
+        session.end()
+    assert list(booked.sessions) == []
+
+
+def test_a_refusal_that_cant_be_told_is_no_seat(booked: Organization, unwritable: Unwritable) -> None:
+    held = booked.sign_in("admin")
+    unwritable.full = True
+    with pytest.raises(StoreUnavailable):
+        booked.sign_in("admin")
+    assert [seat.id for seat in booked.sessions] == [held.id]
+
+
+def test_a_host_may_leave_sessions_out_of_the_trail(catalog: Catalog, url: str, clock: ManualClock) -> None:
+    org = seatperm.open(catalog, url, clock=clock, session_events=False)
+    org.users.add(id="admin", email="admin@kauri.example", name="Ada", roles=["organization_admin"])
+    session = org.sign_in("admin")
+    with pytest.raises(SeatsExhausted):
+        org.sign_in("admin")
+    clock.advance(LEASE)
+    org.sign_in("admin").end()
+    org.sessions.end(org.sign_in("admin").id)
+    session.end()
+    assert told(org) == []
     org.close()

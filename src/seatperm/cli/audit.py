@@ -1,4 +1,4 @@
-"""`seatperm audit`: the trail of changes, and whether it is whole."""
+"""`seatperm audit`: the trail, and whether it is whole."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 
 import click
 
-from ..audit import Event, Verification
-from .options import common
+from ..audit import Event, Verification, line
+from . import completion
+from .options import common_or_lines
 from .output import Column, Listing, Row, minute, plain, timestamp
 from .settings import Settings
+from .values import moment
 
 EVENTS = Listing(
     ("number", "at", "actor", "kind", "user", "revision", "details"),
@@ -27,22 +29,50 @@ VERIFICATION = Listing(("whole", "events", "problems"), ())
 
 
 @click.command()
+@click.option("--user", metavar="ID", shell_complete=completion.users, help="Who acted, or to whom it was done.")
+@click.option("--kind", help="A kind of event; with a dot at the end, what kinds begin with, such as 'session.'.")
+@click.option("--since", metavar="TIME", help="The earliest moment: a date, or a date and time with its offset.")
+@click.option("--until", metavar="TIME", help="The moment before which the events are.")
 @click.option("--verify", is_flag=True, help="Tell whether the trail is as it was written; exit code 1 when not.")
-@common
+@common_or_lines
 @click.pass_context
-def audit(context: click.Context, settings: Settings, verify: bool) -> None:
-    """List every change, oldest first, or verify the trail."""
+def audit(
+    context: click.Context,
+    settings: Settings,
+    user: str | None,
+    kind: str | None,
+    since: str | None,
+    until: str | None,
+    verify: bool,
+) -> None:
+    """List every change, sign-in, refusal and end of a session, oldest first, or verify the trail.
+
+    What is said of user, kind and time has to be true of each event that is listed. JSON lines hold all that
+    the trail is chained by.
+    """
+    if verify and (user, kind, since, until) != (None, None, None, None):
+        raise click.UsageError("--verify reads the whole trail; leave out --user, --kind, --since and --until.")
+    first, end = (None if text is None else moment(text) for text in (since, until))
     with settings.open() as org:
+        trail = org.audit
         if not verify:
-            EVENTS.write(settings.format, (_row(event) for event in org.audit))
+            _list(settings, trail.filter(user=user, kind=kind, since=first, until=end))
             return
-        found = org.audit.verify()
+        found = trail.verify()
     if settings.format == "table":
         _say(found)
     else:
         answer = {"whole": bool(found), "events": found.events, "problems": list(found.problems)}
         VERIFICATION.write_one(settings.format, answer)
     context.exit(not found)
+
+
+def _list(settings: Settings, events: Iterator[Event]) -> None:
+    if settings.format == "jsonl":
+        for event in events:
+            click.echo(line(event))
+    else:
+        EVENTS.write(settings.format, (_row(event) for event in events))
 
 
 def _say(found: Verification) -> None:

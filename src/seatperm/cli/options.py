@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Concatenate, ParamSpec, TypeVar
 
 import click
@@ -16,11 +16,15 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def formatted(command: Callable[Concatenate[Settings, P], R]) -> Callable[P, R]:
+FORMATS = ("table", "json", "csv")
+"""How every command prints."""
+
+
+def formatted(command: Callable[Concatenate[Settings, P], R], formats: Sequence[str] = FORMATS) -> Callable[P, R]:
     """Give a command `--format`, and the settings as its first argument."""
     option = click.option(
         "--format",
-        type=click.Choice(["table", "json", "csv"]),
+        type=click.Choice(formats),
         default="table",
         show_default=True,
         expose_value=False,
@@ -32,6 +36,20 @@ def formatted(command: Callable[Concatenate[Settings, P], R]) -> Callable[P, R]:
 
 def common(command: Callable[Concatenate[Settings, P], R]) -> Callable[P, R]:
     """Give a command the options that open an organization, and the settings as its first argument."""
+    return _opening(formatted(command))
+
+
+def common_or_lines(command: Callable[Concatenate[Settings, P], R]) -> Callable[P, R]:
+    """Give a command the same, and JSON lines for a format."""
+    return _opening(formatted(command, [*FORMATS, "jsonl"]))
+
+
+def stored(command: Callable[Concatenate[Settings, P], R]) -> Callable[P, R]:
+    """Give a command the same but the catalog, which it is told as an argument."""
+    return _opening(formatted(command), catalog=False)
+
+
+def _opening(command: Callable[P, R], *, catalog: bool = True) -> Callable[P, R]:
     options = [
         click.option(
             "--catalog",
@@ -73,10 +91,9 @@ def common(command: Callable[Concatenate[Settings, P], R]) -> Callable[P, R]:
             help="What to do with names in the store that the catalog does not have.",
         ),
     ]
-    decorated = formatted(command)
-    for option in reversed(options):
-        decorated = option(decorated)
-    return decorated
+    for option in reversed(options if catalog else options[1:]):
+        command = option(command)
+    return command
 
 
 def seats(command: Callable[P, R]) -> Callable[P, R]:

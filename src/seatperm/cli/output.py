@@ -14,7 +14,7 @@ from typing import Literal
 import click
 from attrs import frozen
 
-Format = Literal["table", "json", "csv"]
+Format = Literal["table", "json", "csv", "jsonl"]
 
 Row = Mapping[str, object]
 """One thing that is listed, as JSON values."""
@@ -67,6 +67,9 @@ class Listing:
         """Print any number of rows."""
         if format == "json":
             write_array(rows)
+        elif format == "jsonl":
+            for row in rows:
+                click.echo(json.dumps(row))
         elif format == "csv":
             write_csv(self.fields, rows)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from time import monotonic, sleep
 from types import TracebackType
@@ -12,11 +13,12 @@ from uuid import uuid4
 from attrs import define, field
 
 from .. import rules
-from ..directory import User
-from ..errors import InvalidValue, SeatsExhausted, SessionEnded, SignInRefused, UnknownUser
+from ..directory import User, identifier
+from ..errors import InvalidValue, SeatpermError, SeatsExhausted, SessionEnded, SignInRefused, UnknownUser
 from ..sessions import Full, Seat, SeatRequest, new_token, token_hash
 from ..stores import SessionStore
 from .asking import Asking
+from .trail import Happening, tell
 from .view import View
 
 RENEW_AFTER = 0.1
@@ -42,19 +44,24 @@ class Seating:
         view: the organization.
         store: where the seats are kept.
         lease: seconds that a seat is held unless it is renewed.
+        told: whether sign-ins, refusals and ends of sessions are events.
         endings: rises whenever this process ended a session, so that every other `Session` object looks again.
     """
 
     view: View
     store: SessionStore
     lease: float
+    told: bool = True
     endings: int = field(init=False, default=0)
 
-    def take(self, user: User, client: str | None, wait: timedelta | None) -> tuple[Seat, str, float]:
+    def take(
+        self, user: User, client: str | None, wait: timedelta | None, actor: str | None
+    ) -> tuple[Seat, str, float]:
         """Return a seat, its token, and when (by the clock's `elapsed`) it is gone unless renewed.
 
         Raises:
             SeatsExhausted: there is none, or none came free in time.
+            StoreUnavailable: a store did not answer, or the event could not be written; no seat is taken.
         """
         session_id, token = uuid4().hex, new_token()
         ticket = None if wait is None else uuid4().hex
@@ -67,15 +74,52 @@ class Seating:
                 answer = self.store.acquire(self._request(user, client, session_id, token_hash(token), ticket))
                 queued = ticket is not None and isinstance(answer, Full)
                 if isinstance(answer, Seat):
+                    self._tell_start(answer, session_id, token, actor)
                     return answer, token, asked + answer.remaining
+                self._tell_lapsed(answer)
                 if not queued or monotonic() >= until:
-                    raise self._exhausted(answer)
+                    full = self._exhausted(answer)
+                    self.tell_refusal(
+                        user.id, client, actor, reason="seats_exhausted", limit=full.limit, in_use=full.in_use
+                    )
+                    raise full
                 sleep(min(pause, max(0.0, until - monotonic())))
                 pause = min(pause * 2, POLL[1])
                 self.view.fresh()
         finally:
             if ticket is not None and queued:
                 self.store.leave(self.view.id, ticket)
+
+    def tell_refusal(self, user: str | None, client: str | None, actor: str | None, **why: str | int) -> None:
+        """Tell of a sign-in that was refused."""
+        if self.told:
+            tell(self.view, actor, [Happening("session.refused", user, {"client": client, **why})])
+
+    def tell_end(self, id: str, user: str, client: str | None, actor: str | None, how: str) -> None:
+        """Tell of a session that somebody ended."""
+        if self.told:
+            tell(self.view, actor, [_end(id, user, client, how=how)])
+
+    def _tell_start(self, seat: Seat, session_id: str, token: str, actor: str | None) -> None:
+        # The seat is taken first: an event never stands for a seat that was not to be had.
+        if not self.told:
+            return
+        kind = "session.started" if seat.id == session_id else "session.kept"
+        try:
+            self._tell_lapsed(seat)
+            tell(self.view, actor, [Happening(kind, seat.user_id, {"session": seat.id, "client": seat.client})])
+        except BaseException:
+            with suppress(SeatpermError):
+                self.store.release(self.view.id, seat.id, token_hash(token))
+            raise
+
+    def _tell_lapsed(self, answer: Seat | Full) -> None:
+        if self.told and answer.lapsed:
+            ends = (
+                _end(seat.id, seat.user_id, seat.client, how="expired", expired_at=seat.expires_at.isoformat())
+                for seat in answer.lapsed
+            )
+            tell(self.view, None, ends)
 
     def _request(self, user: User, client: str | None, id: str, hash: str, ticket: str | None) -> SeatRequest:
         license = self.view.record.license
@@ -122,6 +166,7 @@ class Session:
     _gone: float = field(repr=False)
     _seating: Seating = field(repr=False)
     _org: Checks = field(repr=False)
+    _actor: str | None = field(repr=False)
     _looked: float = field(init=False, repr=False)
     _renewed: float = field(init=False, repr=False)
     _endings: int = field(init=False, repr=False)
@@ -164,11 +209,16 @@ class Session:
             self._renewed = asked
 
     def end(self) -> None:
-        """Give the seat back; for a session that is over already, nothing happens."""
+        """Give the seat back; for a session that is over already, nothing happens.
+
+        Raises:
+            StoreUnavailable: a store did not answer; where only the event could not be written, the seat is free.
+        """
         if self._over is None:
             self._over = "ended"
             self._seating.endings += 1
-            self._seating.store.release(self._seating.view.id, self.id, token_hash(self.token))
+            if self._seating.store.release(self._seating.view.id, self.id, token_hash(self.token)):
+                self._seating.tell_end(self.id, self.user.id, self.client, self._actor, "by_holder")
 
     def can(self, resource: str, action: str, record: object = None) -> bool:
         """Tell whether the session's user may do it, as `org.can`.
@@ -234,14 +284,22 @@ class Sessions:
         Raises:
             AccessDenied: `organization.sessions:edit` is needed, except for one's own.
         """
-        if session_id not in {seat.id for seat in self if self._asking.is_actor(seat.user_id)}:
+        seats = self._seating.store.live(self._seating.view.id)
+        seat = next((seat for seat in seats if seat.id == session_id), None)
+        own = seat is not None and self._asking.is_actor(seat.user_id)
+        if not own:
             self._asking.ask("organization.sessions", "edit")
-        ended = self._seating.store.release(self._seating.view.id, session_id, None)
+        if seat is None or not self._seating.store.release(self._seating.view.id, session_id, None):
+            return False
         self._seating.endings += 1
-        return ended
+        how = "by_holder" if own else "by_other"
+        self._seating.tell_end(seat.id, seat.user_id, seat.client, self._asking.actor, how)
+        return True
 
 
-def sign_in(seating: Seating, org: Checks, id: str, client: str | None, wait: timedelta | None) -> Session:
+def sign_in(
+    seating: Seating, org: Checks, id: str, client: str | None, wait: timedelta | None, actor: str | None
+) -> Session:
     """Sign a user in, as `Organization.sign_in` says."""
     if client is not None and (not isinstance(client, str) or not client):
         raise InvalidValue("client", client, "a string that names the connection, or None")
@@ -251,15 +309,15 @@ def sign_in(seating: Seating, org: Checks, id: str, client: str | None, wait: ti
     view.fresh(staleness=0)
     user = view.user(id)
     barred = view.barred(user)
-    if user is None:
-        raise UnknownUser(id)
-    if barred is not None:
-        raise SignInRefused(barred)
-    seat, token, gone = seating.take(user, client, wait)
-    return Session(seat.id, token, user, seat.client, seat.expires_at, gone, seating, org)
+    if user is None or barred is not None:
+        reason = barred or "unknown_user"
+        seating.tell_refusal(_asked_for(id), client, actor, reason=reason)
+        raise UnknownUser(id) if user is None else SignInRefused(reason)
+    seat, token, gone = seating.take(user, client, wait, actor)
+    return Session(seat.id, token, user, seat.client, seat.expires_at, gone, seating, org, actor)
 
 
-def resume(seating: Seating, org: Checks, token: str) -> Session:
+def resume(seating: Seating, org: Checks, token: str, actor: str | None) -> Session:
     """Take up the session of a token, as `Organization.resume` says."""
     if not isinstance(token, str):
         raise InvalidValue("token", token, "the token of a session, a string")
@@ -273,6 +331,18 @@ def resume(seating: Seating, org: Checks, token: str) -> Session:
     barred = view.barred(user)
     if user is None or barred is not None:
         raise SessionEnded(barred or "unknown_user")
-    session = Session(seat.id, token, user, seat.client, seat.expires_at, asked + seat.remaining, seating, org)
+    session = Session(seat.id, token, user, seat.client, seat.expires_at, asked + seat.remaining, seating, org, actor)
     session.touch()
     return session
+
+
+def _end(id: str, user: str, client: str | None, **how: str) -> Happening:
+    return Happening("session.ended", user, {"session": id, "client": client, **how})
+
+
+def _asked_for(id: str) -> str | None:
+    # What no user of any organization can have for an id is not written where nothing is ever taken out.
+    try:
+        return identifier("id", id)
+    except InvalidValue:
+        return None
