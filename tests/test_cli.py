@@ -151,7 +151,7 @@ def test_access_is_the_whole_table(made: Books) -> None:
     assert {row["resource"]: row["from"] for row in rows if row["scope"] == "own"}["sales.cards"] == [
         "override:sales.cards"
     ]
-    assert "sales.invoices,own,edit,view; create; edit,role:sales_staff" in made.csv("access", "tom")
+    assert "sales.invoices,own,edit,view; create; edit,role:sales_staff,Invoices," in made.csv("access", "tom")
     told = [line.split() for line in made.out("access", "tom").splitlines()]
     assert ["sales", "own,", "all", "view", "view", "role:sales_staff"] in told
     assert ["sales.invoices", "all", "view", "view", "role:sales_staff"] in told
@@ -273,9 +273,11 @@ def test_license_shows_terms_and_charge(made: Books) -> None:
         "reserved": {},
         "valid_from": None,
         "valid_until": None,
+        "grace": 0,
+        "standing": "valid",
         "monthly_charge": "120.00 NZD",
     }
-    assert made.csv("license")[1] == "essentials,,3,,session,{},,,120.00 NZD"
+    assert made.csv("license")[1] == "essentials,,3,,session,{},,,0,valid,120.00 NZD"
 
 
 def test_a_preview_changes_nothing(books: Books) -> None:
@@ -300,7 +302,7 @@ def test_a_change_of_license_is_made(books: Books) -> None:
     books.out(
         *("license", "change", "--package", "trade", "--add-on", "payroll", "--session-limit", "4"),
         *("--user-limit", "9", "--seat-per", "user", "--reserve", "organization_admin=1"),
-        *("--valid-from", "2020-01-01", "--valid-until", "2999-06-30T12:00:00+12:00"),
+        *("--valid-from", "2020-01-01", "--valid-until", "2999-06-30T12:00:00+12:00", "--grace", "14d"),
     )
     assert books.json("license") == {
         "package": "trade",
@@ -311,11 +313,14 @@ def test_a_change_of_license_is_made(books: Books) -> None:
         "reserved": {"organization_admin": 1},
         "valid_from": "2020-01-01T00:00:00+00:00",
         "valid_until": "2999-06-30T00:00:00+00:00",
+        "grace": 14 * 86_400,
+        "standing": "valid",
         "monthly_charge": "318.00 NZD",
     }
     told = books.out("license")
     assert "1 for Organization admin" in told
     assert "2999-06-30" in told
+    assert "14 days" in told
     books.out("license", "change", "--no-add-ons", "--no-reserve", "--user-limit", "none", "--valid-until", "none")
     found = books.json("license")
     assert (found["add_ons"], found["reserved"], found["user_limit"], found["valid_until"]) == ([], {}, None, None)

@@ -215,12 +215,12 @@ ORGANIZATION_LADDER = Ladder(
 
 BUILT_IN_RESOURCES: Mapping[str, Resource] = MappingProxyType(
     {
-        ORGANIZATION: Resource("Organization"),
-        USERS: Resource("Users"),
-        "organization.staff": Resource("Staff"),
-        "organization.license": Resource("License"),
-        "organization.sessions": Resource("Sessions"),
-        "organization.audit": Resource("Audit trail"),
+        ORGANIZATION: Resource("Organization", "Running the organization: all that is below."),
+        USERS: Resource("Users", "Who may sign in, and what they may do."),
+        "organization.staff": Resource("Staff", "People on record, users or not."),
+        "organization.license": Resource("License", "What the organization has bought, and what it costs."),
+        "organization.sessions": Resource("Sessions", "Who is signed in now."),
+        "organization.audit": Resource("Audit trail", "Who changed what, and when."),
     }
 )
 
@@ -388,6 +388,10 @@ class Catalog(Parts):
         if name not in known:
             raise UnknownPackage(name, known)
         return self.packages[name]
+
+
+CatalogLike = str | Path | Mapping[str, object] | Catalog
+"""A catalog, its file, or a mapping of the same shape."""
 
 
 def is_organization(resource: str) -> bool:

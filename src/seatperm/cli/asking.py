@@ -21,7 +21,7 @@ ANSWER = ("user", "resource", "action", "scope", "allowed")
 EXPLANATION = (*ANSWER, "level", "reason", "summary", "remedies")
 
 ACCESS = Listing(
-    ("resource", "scope", "level", "actions", "from"),
+    ("resource", "scope", "level", "actions", "from", "title", "description"),
     (
         Column("Resource", "resource"),
         Column("Scope", "scope"),
@@ -29,6 +29,10 @@ ACCESS = Listing(
         Column("Actions", lambda row: plain(row["actions"]).replace(";", ",")),
         Column("From", lambda row: plain(row["from"]).replace(";", ",")),
     ),
+)
+
+DESCRIBED = Listing(
+    ACCESS.fields, (*ACCESS.columns, Column("For", lambda row: plain(row["description"]) or plain(row["title"])))
 )
 
 
@@ -104,18 +108,20 @@ def who_can(settings: Settings, resource: str, action: str, scope: str | None) -
 
 @click.command()
 @click.argument("user", shell_complete=completion.users)
+@click.option("--describe", is_flag=True, help="Say in the table what each resource is for.")
 @common
-def access(settings: Settings, user: str) -> None:
+def access(settings: Settings, user: str, describe: bool) -> None:
     """Show all that a user may do, and where it comes from."""
     with settings.open() as org:
         found = org.access(user)
-        ACCESS.write(settings.format, _merged(found) if settings.format == "table" else _rows(found))
+        listing = DESCRIBED if describe else ACCESS
+        listing.write(settings.format, _merged(found) if settings.format == "table" else _rows(found))
 
 
 def _rows(found: Access) -> Iterator[Row]:
     for resource, cells in found.table.items():
         for scope, cell in cells.items():
-            yield _row(resource, scope, cell)
+            yield _row(found, resource, scope, cell)
 
 
 def _merged(found: Access) -> Iterator[Row]:
@@ -125,16 +131,18 @@ def _merged(found: Access) -> Iterator[Row]:
         for scope, cell in cells.items():
             same.setdefault((cell.level, cell.actions, cell.sources), []).append(scope)
         for scopes in same.values():
-            yield _row(resource, ", ".join(scopes), cells[scopes[0]])
+            yield _row(found, resource, ", ".join(scopes), cells[scopes[0]])
 
 
-def _row(resource: str, scope: str, cell: Cell) -> Row:
+def _row(found: Access, resource: str, scope: str, cell: Cell) -> Row:
     return {
         "resource": resource,
         "scope": scope,
         "level": cell.level,
         "actions": list(cell.actions),
         "from": [_source(source) for source in cell.sources],
+        "title": found.resources[resource].title,
+        "description": found.resources[resource].description,
     }
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import TypedDict
+from typing import TypedDict, TypeVar
 
 from attrs import field, frozen
 
 from .. import rules
-from ..catalog import Catalog
-from ..compiled import Compiled, Reach
+from ..catalog import Catalog, Resource
+from ..compiled import Compiled, Reach, holdings
 from ..directory import Organization, User
 from ..license import License, packages_with
 from ..money import Money
+
+V = TypeVar("V")
+
+REMEMBERED = 10_000
+"""Of how many different holdings a preview keeps what it found."""
 
 
 class Terms(TypedDict, total=False):
@@ -128,10 +133,12 @@ class Access:
     Attributes:
         user: the user's id.
         table: a cell for each resource and scope, narrowest scope first.
+        resources: what each resource is called and for: `.title`, `.description`.
     """
 
     user: str
     table: Mapping[str, Mapping[str, Cell]] = field(repr=False)
+    resources: Mapping[str, Resource] = field(repr=False)
 
 
 def whole_table(compiled: Compiled, license: License, user: User, now: datetime) -> Access:
@@ -156,7 +163,7 @@ def whole_table(compiled: Compiled, license: License, user: User, now: datetime)
                 tuple(name for name in catalog.actions(resource) if name in may),
                 sources,
             )
-    return Access(user.id, table)
+    return Access(user.id, table, catalog.resources)
 
 
 def _level(catalog: Catalog, resource: str, may: set[str]) -> str:
@@ -212,13 +219,19 @@ class LicenseChange:
 def effects(
     compiled: Compiled, before: License, after: License, users: Callable[[], Iterator[User]], now: datetime
 ) -> Iterator[Effect]:
-    """Iterate over what a change of license does to each user whom it touches."""
-    seen: dict[tuple[bytes, bytes], tuple[tuple[Reach, ...], tuple[Reach, ...]]] = {}
+    """Iterate over what a change of license does to each user whom it touches; the same holdings are computed once."""
+    seen: dict[Hashable, tuple[tuple[Reach, ...], tuple[Reach, ...]]] = {}
     for user in users():
-        rows = compiled.row(before, user, now)[0], compiled.row(after, user, now)[0]
-        if rows[0] == rows[1]:
-            continue
-        if rows not in seen:
-            gained, lost = compiled.diff(*rows)
-            seen[rows] = tuple(gained), tuple(lost)
-        yield Effect(user.id, *seen[rows])
+        held = holdings(user)
+        if held not in seen:
+            gained, lost = compiled.diff(compiled.row(before, user, now)[0], compiled.row(after, user, now)[0])
+            make_room(seen)
+            seen[held] = tuple(gained), tuple(lost)
+        if any(seen[held]):
+            yield Effect(user.id, *seen[held])
+
+
+def make_room(seen: dict[Hashable, V]) -> None:
+    """Forget the oldest of what is remembered of different holdings, where there is too much of it."""
+    while len(seen) >= REMEMBERED:
+        del seen[next(iter(seen))]

@@ -26,6 +26,7 @@ from ..errors import (
     UserLimitReached,
 )
 from ..license import License, packages_with
+from ..license_files import LicenseFile
 from ..stores import DirectoryChange
 from .view import View
 
@@ -159,8 +160,10 @@ class Change:
         self.event(kind, about, {"staff": after.id, **told})
         return after
 
-    def put_license(self, after: License) -> None:
-        """Write the license, with its event; nothing where nothing changes.
+    def put_license(self, after: License, file: LicenseFile | None = None) -> None:
+        """Write the license, and of the file that it comes from, if any, when that was issued; with its event.
+
+        Nothing is written where nothing changes.
 
         Raises:
             InvalidLicense: its terms don't hold together.
@@ -169,10 +172,15 @@ class Change:
         if problems:
             raise InvalidLicense(problems)
         before = self.store.organization(self.id)
-        if after != before.license:
-            self.store.put_organization(evolve(before, license=after))
+        issued = before.license_issued if file is None else file.issued
+        if (after, issued) != (before.license, before.license_issued):
+            self.store.put_organization(evolve(before, license=after, license_issued=issued))
             sides = {"before": licenses.summary(before.license), "after": licenses.summary(after)}
-            self.event("license.changed", None, sides)
+            if file is None:
+                self.event("license.changed", None, sides)
+            else:
+                signed = {"issued": file.issued.isoformat(), "key": file.kid}
+                self.event("license.installed", None, {**signed, **sides})
 
     def event(
         self, kind: str, user: str | None, details: Mapping[str, object], *, organization: str | None = None
@@ -309,6 +317,9 @@ class Change:
 def change(view: View, actor: str | None) -> Iterator[Change]:
     """Make one change: all of it is kept at the end of the block, or, after an exception, nothing."""
     with view.directory.change() as store:
+        # Names are looked up in the view's catalog: it has to know the organization's own roles of this moment.
+        if store.revision(view.id) != view.record.revision + 1:
+            view.fresh(staleness=0)
         made = Change(view, store, actor, view.now())
         yield made
         made.finish()

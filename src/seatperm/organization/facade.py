@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Unpack
 
 from attrs import define, evolve
 
 from .. import license as licenses
-from ..audit import Event, Verification, verify
-from ..catalog import USERS, Catalog, Entry, GrantLike, written_entry
+from .. import license_files
+from ..catalog import USERS, Catalog, CatalogLike, Entry, GrantLike, written_entry
 from ..clock import aware
 from ..directory import User
 from ..errors import InvalidLicense
@@ -18,13 +18,17 @@ from ..license import License
 from ..loading.checks import parse_entry
 from ..money import Money
 from . import answers
-from .answers import Effect, LicenseChange, RoleListing
+from . import roles as own_roles
+from .answers import Effect, LicenseChange, ListedRole, RoleListing
 from .asking import Asking, user_id
+from .catalog_diff import CatalogChange, preview_catalog
 from .changes import change
 from .deciding import Deciding
+from .invitation import OnInvitation
 from .seating import Seating, Session, Sessions, resume, sign_in
+from .staff import StaffRecords
+from .trail import Trail
 from .users import Users
-from .view import View
 
 
 @define(eq=False, repr=False)
@@ -35,6 +39,7 @@ class Organization(Deciding):
     """
 
     _seating: Seating
+    _on_invitation: OnInvitation | None = None
 
     @property
     def revision(self) -> int:
@@ -45,7 +50,12 @@ class Organization(Deciding):
     @property
     def users(self) -> Users:
         """The organization's users."""
-        return Users(self._view, self._asking)
+        return Users(self._view, self._asking, self._on_invitation)
+
+    @property
+    def staff(self) -> StaffRecords:
+        """The organization's staff, users or not."""
+        return StaffRecords(self._view, self._asking)
 
     def roles(self, user: str | User | None = None) -> RoleListing:
         """Return the roles by what the license contains; for a user, also those held and dormant.
@@ -56,7 +66,57 @@ class Organization(Deciding):
         """
         self._view.fresh()
         known = None if user is None else self._known(user)
-        return answers.list_roles(self.catalog, self._view.record.license, known, self._view.now())
+        return answers.list_roles(self.catalog, self._view.record, known, self._view.now())
+
+    def define_role(
+        self,
+        id: str,
+        *,
+        title: str,
+        grants: Mapping[str, GrantLike],
+        description: str = "",
+        includes: Iterable[str] = (),
+    ) -> ListedRole:
+        """Define a role of the organization's own, or define one of its own anew: its holders keep it.
+
+        It belongs to the cheapest tier of the license that contains all that it grants and includes, or to the
+        add-on where all is one add-on's, and sleeps like any other when the license no longer contains that.
+
+        Args:
+            id: a letter, then letters, digits, "_" or "-".
+            title: what people call it.
+            grants: for each resource an entry, as a catalog writes it; nothing of `organization`.
+            description: what it is for, in a sentence.
+            includes: licensee roles, the catalog's or the organization's own, whose grants come with it.
+
+        Raises:
+            AccessDenied: `organization.users:assign` is needed.
+            RoleExists: the catalog has a role of this id.
+            UnknownResource, UnknownRole, RoleNotInPackage: what they say.
+            InvalidGrant: an entry does not fit its resource, or the license does not contain that.
+            InvalidValue: the id, the title or `includes` is not of its kind.
+        """
+        own_roles.define_role(
+            self._view,
+            self._asking.actor,
+            id,
+            title=title,
+            grants=grants,
+            description=description,
+            includes=includes,
+        )
+        return answers.listed_role(self._view.catalog, self._view.record, id)
+
+    def remove_role(self, id: str) -> None:
+        """Remove a role of the organization's own; its holders lose it in the same change.
+
+        So do roles that include it. Seats that the license keeps back for it are kept back no more.
+
+        Raises:
+            AccessDenied: `organization.users:assign` is needed.
+            UnknownRole: the organization has no role of its own of this id.
+        """
+        own_roles.remove_role(self._view, self._asking.actor, id)
 
     @property
     def global_permissions(self) -> Mapping[str, Entry]:
@@ -126,14 +186,48 @@ class Organization(Deciding):
             made.ask("edit", resource="organization.license")
             before = made.store.organization(self.id)
             after = new_license(self.catalog, before.license, terms)
-            if after != before.license:
-                made.store.put_organization(evolve(before, license=after))
-                made.event(
-                    "license.changed",
-                    None,
-                    {"before": licenses.summary(before.license), "after": licenses.summary(after)},
-                )
+            made.put_license(after)
         return self._license_change(before.license, after)
+
+    def install_license(self, text: str, keys: license_files.PublicKeys) -> LicenseChange:
+        """Put the license of a signed license file in place of the present one.
+
+        Args:
+            text: the file's text, as `seatperm.license_files.issue` made it. The file that was installed last
+                changes nothing when it is installed again.
+            keys: the vendor's public keys: JSON Web Keys, by key id or each with its `kid`.
+
+        Raises:
+            AccessDenied: `organization.license:edit` is needed.
+            InvalidLicense: with the reason, such as "altered" or "expired"; the license stays.
+            UnknownPackage, UnknownRole: the catalog does not have what the file names.
+            InvalidValue: a key is none. MissingExtra: the extra `license` is not installed.
+        """
+        with change(self._view, self._asking.actor) as made:
+            made.ask("edit", resource="organization.license")
+            before = made.store.organization(self.id)
+            file = license_files.read(text, keys)
+            held = file.license
+            after = new_license(
+                self.catalog, held, {"package": held.package, "add_ons": held.add_ons, "reserved": held.reserved}
+            )
+            license_files.check(file, self.id, before.license, before.license_issued, made.now)
+            made.put_license(after, file)
+        return self._license_change(before.license, after)
+
+    def preview_catalog(self, new: CatalogLike) -> CatalogChange:
+        """Tell what a new version of the catalog would come to for this organization, changing nothing.
+
+        Args:
+            new: a path to TOML or JSON, a mapping of the same shape, or a `Catalog`.
+
+        Raises:
+            CatalogError: it can't be loaded.
+            AccessDenied: called through `as_user`.
+        """
+        self._asking.host_only("view")
+        self._view.fresh()
+        return preview_catalog(self._view, new if isinstance(new, Catalog) else Catalog.load(new))
 
     @property
     def audit(self) -> Trail:
@@ -148,7 +242,9 @@ class Organization(Deciding):
             AccessDenied: called on what `as_user` returned.
         """
         self._asking.host_only("view")
-        return Organization(self._view, self._relations, Asking(self._view, user_id(user)), self._seating)
+        return Organization(
+            self._view, self._relations, Asking(self._view, user_id(user)), self._seating, self._on_invitation
+        )
 
     def sign_in(self, user: str | User, client: str | None = None, wait: timedelta | None = None) -> Session:
         """Take a seat for one connection of a user.
@@ -162,13 +258,14 @@ class Organization(Deciding):
         Raises:
             SeatsExhausted: there is no free seat, with the limit and when the next lease ends.
             SignInRefused: the user is locked or not active, or the license is not valid.
+            StoreUnavailable: a store did not answer, or the event could not be written; no seat is taken.
             UnknownUser: there is no such user.
             AccessDenied: called through `as_user` for another user.
         """
         id = user_id(user)
         if not self._asking.is_actor(id):
             self._asking.host_only("sign_in", "organization.sessions")
-        return sign_in(self._seating, self, id, client, wait)
+        return sign_in(self._seating, self, id, client, wait, self._asking.actor)
 
     def resume(self, token: str) -> Session:
         """Take up a session by its token, for the next request of the same connection; renews as `touch` does.
@@ -177,7 +274,7 @@ class Organization(Deciding):
             SessionEnded: no live session has this token, or its user may no longer be signed in.
             AccessDenied: called through `as_user` for another user's session.
         """
-        session = resume(self._seating, self, token)
+        session = resume(self._seating, self, token, self._asking.actor)
         if not self._asking.is_actor(session.user.id):
             self._asking.host_only("resume", "organization.sessions")
         return session
@@ -199,25 +296,6 @@ class Organization(Deciding):
 
         charges = [licenses.monthly_charge(self.catalog, license) for license in (before, after)]
         return LicenseChange(before, after, charges[0], charges[1], effects)
-
-
-@define(eq=False, repr=False)
-class Trail:
-    """The audit trail of an organization: every change, oldest first."""
-
-    _view: View
-
-    def __iter__(self) -> Iterator[Event]:
-        return self._view.directory.events(self._view.id)
-
-    def __len__(self) -> int:
-        return self._view.directory.head(self._view.id).number
-
-    def verify(self) -> Verification:
-        """Read the whole trail and tell whether any event was altered, removed or reordered; true when whole."""
-        head = self._view.directory.head(self._view.id)
-        upto = (event for event in self if event.number <= head.number)
-        return verify(upto, head)
 
 
 def new_license(catalog: Catalog, before: License, terms: answers.Terms) -> License:

@@ -71,11 +71,16 @@ class Invitation:
         message = EmailMessage(SMTP if address.isascii() else SMTPUTF8)
         local, _, domain = address.rpartition("@")
         message["To"] = Address(self.user.name, local, domain)
-        for what, value in (("sender", sender), ("subject", SUBJECT if subject is None else subject)):
-            try:
-                message["From" if what == "sender" else "Subject"] = value
-            except ValueError as error:
-                raise InvalidValue(what, value, "one line of text") from error
+        try:
+            message["Subject"] = SUBJECT if subject is None else subject
+        except ValueError as error:
+            raise InvalidValue("subject", subject, "one line of text") from error
+        try:
+            message["From"] = sender
+        except ValueError as error:
+            raise InvalidValue("sender", sender, "an address, or a name and an address") from error
+        if not message["From"].addresses:
+            raise InvalidValue("sender", sender, "an address, or a name and an address")
         values = {
             "link": link.replace("{token}", self.token),
             "name": self.user.name,

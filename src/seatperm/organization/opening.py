@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
 from itertools import islice
-from pathlib import Path
 from threading import Lock
 from typing import Literal, Unpack
 
 from attrs import define, evolve, field
 
 from .. import license as licenses
-from ..catalog import Catalog
+from ..catalog import Catalog, CatalogLike, written_entry
 from ..clock import Clock, SystemClock
 from ..compiled import Compiled
 from ..directory import Organization as Record
@@ -32,11 +31,11 @@ from .asking import Asking
 from .changes import Change
 from .deciding import Relation, relatable
 from .facade import Organization, new_license
+from .invitation import OnInvitation
 from .orphans import digest, orphans
 from .seating import Seating
 from .view import View
 
-CatalogLike = str | Path | Mapping[str, object] | Catalog
 Orphans = Literal["refuse", "keep"]
 
 ONLY = "default"
@@ -57,6 +56,8 @@ def open(
     max_stale: timedelta = MAX_STALE,
     clock: Clock | None = None,
     orphans: Orphans = "refuse",
+    session_events: bool = True,
+    on_invitation: OnInvitation | None = None,
 ) -> Organization:
     """Open a store's one organization; a new store gets one, on the first tier that includes none, with one seat.
 
@@ -70,6 +71,10 @@ def open(
         clock: what tells the time; a `seatperm.testing.ManualClock` in tests.
         orphans: what to do with names in the store that the catalog does not have: `refuse`, or `keep`
             them, giving nothing.
+        session_events: whether sign-ins, refusals and ends of sessions are written to the audit trail; say the
+            same in every process.
+        on_invitation: what to do with an invitation, such as sending it: called when `invite`, `reinvite` or
+            `change_email` has been kept. What it raises comes out of that call, and undoes nothing.
 
     Raises:
         CatalogError: the catalog can't be loaded.
@@ -87,6 +92,8 @@ def open(
         max_stale=max_stale,
         clock=clock,
         orphans=orphans,
+        session_events=session_events,
+        on_invitation=on_invitation,
     )
     try:
         return tenants.only()
@@ -105,11 +112,14 @@ def open_tenants(
     max_stale: timedelta = MAX_STALE,
     clock: Clock | None = None,
     orphans: Orphans = "refuse",
+    session_events: bool = True,
+    on_invitation: OnInvitation | None = None,
 ) -> Tenants:
     """Open a store of any number of organizations.
 
     Args:
-        catalog, store, session_store, lease, staleness, max_stale, clock, orphans: as `open`.
+        catalog, store, session_store, lease, staleness, max_stale, clock, orphans, session_events,
+            on_invitation: as `open`.
 
     Raises:
         CatalogError, StoreUnavailable, StoreDamaged, StoreVersion, InvalidValue: as `open`.
@@ -140,6 +150,8 @@ def open_tenants(
         staleness.total_seconds(),
         max_stale.total_seconds(),
         orphans,
+        session_events,
+        on_invitation,
     )
 
 
@@ -155,6 +167,8 @@ class Tenants:
     _staleness: float
     _max_stale: float
     _orphans: Orphans
+    _session_events: bool
+    _on_invitation: OnInvitation | None
     _relations: dict[str, Relation] = field(init=False, factory=dict)
     _opened: dict[str, Organization] = field(init=False, factory=dict)
     _lock: Lock = field(init=False, factory=Lock)
@@ -252,14 +266,16 @@ class Tenants:
             else:
                 return False
             store.put_organization(record)
-            Change.begin(store, id, self._clock.now(), {"after": licenses.summary(license)})
+            given = {path: written_entry(entry) for path, entry in record.global_permissions.items()}
+            details = {"after": licenses.summary(license), "global_permissions": given}
+            Change.begin(store, id, self._clock.now(), details)
         return True
 
     def _open(self, id: str) -> Organization:
         self._check(id)
         view = View(id, self._compiled, self._directory, self._clock, self._staleness, self._max_stale)
-        seating = Seating(view, self._sessions, self._lease)
-        return Organization(view, ChainMap({}, self._relations), Asking(view), seating)
+        seating = Seating(view, self._sessions, self._lease, self._session_events)
+        return Organization(view, ChainMap({}, self._relations), Asking(view), seating, self._on_invitation)
 
     def _check(self, id: str) -> None:
         """Compare the names in the store with the catalog's, once for each catalog that it is opened with."""

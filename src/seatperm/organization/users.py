@@ -287,11 +287,18 @@ class Users(Holdings):
             after = evolve(_taken_out(before), email="", name="")
             if after != before:
                 made.unlink_staff(before)
-                made.store.erase(made.id, id)
+                for one in (id, *self._former_ids(id)):
+                    made.store.erase(made.id, one)
                 made.put("user.forgotten", before, after, details={})
 
     def _stored(self, id: str) -> User | None:
         return self._view.as_known(self._view.directory.user(self._view.id, id))
+
+    def _former_ids(self, id: str) -> Iterator[str]:
+        """Iterate over the ids under which the user was invited here, and which acceptance gave up."""
+        for event in self._view.directory.events(self._view.id):
+            if event.user == id and event.details is not None and "invited_as" in event.details:
+                yield str(event.details["invited_as"])
 
     def _handed_over(self, invitation: Invitation) -> Invitation:
         if self._on_invitation is not None:
