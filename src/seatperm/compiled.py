@@ -12,7 +12,7 @@ compare the two.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from copy import copy
 from datetime import datetime
 from functools import lru_cache
@@ -331,6 +331,12 @@ class Compiled:
 
     def _bytes(self, bits: int) -> bytes:
         return bits.to_bytes(self._size, "little")
+
+
+def holdings(user: Holder) -> Hashable:
+    """Return what is equal for users who may do the same, by whatever catalog and license, at whatever moment."""
+    overrides = frozenset((path, it.entry, it.until) for path, it in user.overrides.items())
+    return user.active, frozenset(user.roles.items()), frozenset(user.base.items()), overrides
 
 
 def _bits(numbers: Iterable[int]) -> int:

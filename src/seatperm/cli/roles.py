@@ -1,4 +1,4 @@
-"""`seatperm roles`: what can be given, what another package would bring, and what a user holds."""
+"""`seatperm roles`: what can be given, what another package would bring, what a user holds, and roles of one's own."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from ..decision.words import listed, moment, package_title
 from ..organization import ListedRole
 from . import completion
 from .options import common
-from .output import Column, Row, timestamp, write_csv, write_json, write_table, write_title
+from .output import Column, Listing, Row, timestamp, write_csv, write_json, write_table, write_title
 from .settings import Settings
+from .values import grant
 
-FIELDS = ("group", "id", "title", "package", "comes_with", "until")
+FIELDS = ("group", "id", "title", "package", "comes_with", "until", "custom")
 
 ROLE = (Column("Role", "id"), Column("Title", "title"))
 BROUGHT = Column("Comes with", "brought")
+WHOSE = Column("Whose", lambda row: "own" if row["custom"] else "")
 
 SECTIONS = (
     ("held", "Held", (*ROLE, Column("Until", "ends"))),
@@ -51,7 +53,66 @@ def roles(settings: Settings, user: str | None) -> None:
             if number:
                 click.echo()
             write_title(title)
-            write_table(columns, [_shown(catalog, role) for role in found[key]])
+            whose = (WHOSE,) if any(role.custom for role in found[key]) else ()
+            write_table((*columns, *whose), [_shown(catalog, role) for role in found[key]])
+
+
+@click.command("define-role")
+@click.argument("id")
+@click.option("--title", required=True, help="What people call it.")
+@click.option("--description", default="", help="What it is for, in a sentence.")
+@click.option(
+    "--grant",
+    "granted",
+    metavar="RESOURCE=LEVEL",
+    type=grant,
+    multiple=True,
+    help="What it gives on a resource, such as sales=edit:own; repeat it for each grant.",
+)
+@click.option(
+    "--include",
+    "includes",
+    metavar="ROLE",
+    multiple=True,
+    shell_complete=completion.roles,
+    help="A role whose grants come with it; repeat it for each.",
+)
+@common
+def define_role(
+    settings: Settings,
+    id: str,
+    title: str,
+    description: str,
+    granted: tuple[tuple[str, str], ...],
+    includes: tuple[str, ...],
+) -> None:
+    """Define a role of the organization's own, or define one anew: who holds it keeps it.
+
+    It grants only what the license contains.
+    """
+    grants: dict[str, list[str]] = {}
+    for resource, level in granted:
+        grants.setdefault(resource, []).append(level)
+    with settings.open(changing=True) as org:
+        role = org.define_role(id, title=title, grants=grants, description=description, includes=includes)
+        catalog = org.catalog
+    if settings.format == "table":
+        write_table((*ROLE, BROUGHT), [_shown(catalog, role)])
+    else:
+        Listing(FIELDS[1:], ()).write_one(settings.format, _row(role))
+
+
+@click.command("remove-role")
+@click.argument("id")
+@common
+def remove_role(settings: Settings, id: str) -> None:
+    """Remove a role of the organization's own; its holders lose it."""
+    with settings.open(changing=True) as org:
+        org.remove_role(id)
+    if settings.format == "table":
+        click.echo("removed")
+    else:
+        Listing(("id", "removed"), ()).write_one(settings.format, {"id": id, "removed": True})
 
 
 def _row(role: ListedRole) -> dict[str, object]:
@@ -61,6 +122,7 @@ def _row(role: ListedRole) -> dict[str, object]:
         "package": role.package,
         "comes_with": list(role.comes_with),
         "until": timestamp(role.until),
+        "custom": role.custom,
     }
 
 
@@ -74,4 +136,5 @@ def _shown(catalog: Catalog, role: ListedRole) -> Row:
         "brought": brought.replace(" and ", " or "),
         "ends": "" if role.until is None else moment(role.until),
         "why": why,
+        "custom": role.custom,
     }

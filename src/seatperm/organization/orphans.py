@@ -9,7 +9,7 @@ from hashlib import sha256
 from attrs import evolve, field, frozen
 
 from ..audit import canonical
-from ..catalog import Catalog, Entry, Grant, Role, is_organization
+from ..catalog import Catalog, Entry, Grant, Parts, Role, is_organization
 from ..directory import Organization, Override, User
 from ..errors import CatalogMismatch
 from ..spelling import did_you_mean, nearest
@@ -77,11 +77,11 @@ class Reader:
         return self.catalog.with_roles({**vendor, **own})
 
     def _fit(self, path: str, entry: Entry) -> bool:
-        fits = self._fits.get((path, entry))
-        if fits is None:
-            fits = path in self.catalog.resources and _fits(self.catalog, path, entry)
-            self._fits[path, entry] = fits
-        return fits
+        known = self._fits.get((path, entry))
+        if known is None:
+            known = path in self.catalog.resources and fits(self.catalog, path, entry)
+            self._fits[path, entry] = known
+        return known
 
 
 def orphans(catalog: Catalog, organization: Organization, users: Iterable[User]) -> Iterator[str]:
@@ -151,11 +151,12 @@ def _unfit(catalog: Catalog, entries: Mapping[str, Entry], where: str) -> Iterat
     for path, entry in entries.items():
         if path not in catalog.resources:
             yield f"resource {path!r} in {where}{_hint(path, catalog.resources)}"
-        elif not _fits(catalog, path, entry):
+        elif not fits(catalog, path, entry):
             yield f"levels, actions or scopes on {path!r} in {where}"
 
 
-def _fits(catalog: Catalog, resource: str, entry: Entry) -> bool:
+def fits(catalog: Parts, resource: str, entry: Entry) -> bool:
+    """Tell whether the catalog has the levels, actions and scopes that an entry on one of its resources names."""
     ladder, actions = catalog.ladder(resource), catalog.actions(resource)
     return all(
         (grant.level is None or grant.level in ladder.levels)
