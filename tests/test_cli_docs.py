@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
+
+from seatperm import License
+from seatperm.license_files import generate_key, issue, public_key
 
 from .cli_books import make
 
@@ -30,6 +34,8 @@ CALLS = {
     "license": ("license",),
     "license preview": ("license", "preview", "--package", "trade"),
     "license change": ("license", "change", "--package", "trade"),
+    "license install": ("license", "install", "{file}", "--keys", "{keys}"),
+    "license inspect": ("license", "inspect", "{file}", "--keys", "{keys}"),
     "audit": ("audit",),
     "audit --verify": ("audit", "--verify"),
 }
@@ -37,6 +43,14 @@ CALLS = {
 
 WITHIN_ROLES = {"id", "title", "package", "comes_with", "until"}
 """What stands in the lists of `roles`."""
+
+
+def signed_license(folder: Path) -> tuple[Path, Path]:
+    """Be a vendor: return a license file and the file of its public key."""
+    key, file, keys = generate_key(), folder / "kauri.license", folder / "public.json"
+    file.write_text(issue(key, organization="default", license=License("trade"), issued=datetime.now(UTC)), "utf-8")
+    keys.write_text(json.dumps(public_key(key)), "utf-8")
+    return file, keys
 
 
 def told() -> dict[str, tuple[str, list[str]]]:
@@ -60,10 +74,11 @@ def test_programs_get_what_the_page_says(tmp_path: Path) -> None:
     made = tmp_path / "made"
     made.mkdir()
     books = make(made)
+    file, public = signed_license(tmp_path)
     page = told()
     wrong: dict[str, object] = {}
     for name, call in CALLS.items():
-        args = [arg.format(catalog=books.catalog) for arg in call]
+        args = [arg.format(catalog=books.catalog, file=file, keys=public) for arg in call]
         for format, folder in (("json", "for_json"), ("csv", "for_csv")):
             printed = books.copied(tmp_path / folder / name).run(*args, "--format", format).stdout
             keys, columns = page[name]
@@ -74,7 +89,7 @@ def test_programs_get_what_the_page_says(tmp_path: Path) -> None:
                 value = json.loads(printed)
                 found = set(value[0] if isinstance(value, list) else value)
                 expected = set(re.findall(r"`([a-z_]+)`", keys)) - (WITHIN_ROLES if name == "roles" else set())
-                if name in ("license preview", "license change"):
+                if name in ("license preview", "license change", "license install"):
                     expected = {"before", "after", "effects"}
             if found != expected:
                 wrong[f"{name} {format}"] = found, expected

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeGuard
 
 from attrs import evolve, frozen
 
@@ -180,7 +180,7 @@ def _in_the_way(
 
 def _public_keys(keys: PublicKeys) -> dict[str, dict[str, str]]:
     known: dict[str, dict[str, str]] = {}
-    for key in _each(keys):
+    for key in each_key(keys):
         parts = _parts(key)
         if "d" in parts:
             raise InvalidValue("keys", parts["kid"], "public keys only; a private one belongs to the vendor alone")
@@ -189,28 +189,36 @@ def _public_keys(keys: PublicKeys) -> dict[str, dict[str, str]]:
     return known
 
 
-def _each(keys: PublicKeys) -> Iterator[Mapping[str, object]]:
-    named: Iterable[object] = keys
-    if isinstance(keys, Mapping):
-        listed = keys.get("keys")
+def each_key(keys: PublicKeys) -> Iterator[Mapping[str, object]]:
+    """Iterate over the keys, in whatever form they were given.
+
+    Raises:
+        InvalidValue: something among them is no JWK, or names itself otherwise than the mapping does.
+    """
+    named: object = keys
+    if _is_table(keys):
         if isinstance(keys.get("kty"), str):
             named = [keys]
-        elif isinstance(listed, list):
-            named = listed
+        elif isinstance(keys.get("keys"), list):
+            named = keys["keys"]
         else:
             named = [_called(kid, key) for kid, key in keys.items()]
-    for key in named:
-        if not isinstance(key, Mapping):
+    for key in named if isinstance(named, Iterable) else [named]:
+        if not _is_table(key):
             raise InvalidValue("keys", type(key).__name__, "JSON Web Keys, as dictionaries")
         yield key
 
 
 def _called(kid: str, key: object) -> object:
-    if not isinstance(key, Mapping):
+    if not _is_table(key):
         return key
     if key.get("kid", kid) != kid:
         raise InvalidValue("keys", kid, f"the id that its key names, {key['kid']!r}")
     return {**key, "kid": kid}
+
+
+def _is_table(value: object) -> TypeGuard[Mapping[str, object]]:
+    return isinstance(value, Mapping)
 
 
 def _parts(key: Mapping[str, object]) -> dict[str, str]:

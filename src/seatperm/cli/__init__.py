@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from . import asking, audit, check, demo, license, roles, sessions, shells, users
+from . import asking, audit, check, demo, diff, license, license_files, roles, sessions, shells, staff, users
 from .tree import Tree
 
 __all__ = ["main"]
@@ -27,11 +27,18 @@ for command in (
     asking.who_can,
     asking.access,
     users.users,
+    staff.staff,
     roles.roles,
+    roles.define_role,
+    roles.remove_role,
     sessions.sessions,
     license.license,
+    diff.diff,
     audit.audit,
     demo.demo,
     shells.completion,
 ):
     main.add_command(command)
+
+for command in (license_files.keygen, license_files.issue, license_files.inspect, license_files.install):
+    license.license.add_command(command)

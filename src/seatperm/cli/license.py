@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import click
@@ -20,8 +20,9 @@ from ..organization.answers import Terms
 from . import completion
 from .options import common
 from .output import Column, Listing, Row, write_csv, write_json, write_pairs, write_table, write_title
+from .reaches import told_reaches
 from .settings import Settings
-from .values import NONE, count, moment, or_none, reserved
+from .values import NONE, count, duration, moment, or_none, reserved, told_duration
 
 LICENSE = Listing(
     (
@@ -33,6 +34,8 @@ LICENSE = Listing(
         "reserved",
         "valid_from",
         "valid_until",
+        "grace",
+        "standing",
         "monthly_charge",
     ),
     (),
@@ -44,8 +47,8 @@ TERMS = (Column("Term", "term"), Column("Before", "before"), Column("After", "af
 
 EFFECTS = (
     Column("User", "user"),
-    Column("Gains", "gains", lines=8, color=lambda _: "green"),
-    Column("Loses", "loses", lines=8, color=lambda _: "red"),
+    Column("Gains", "gains", color=lambda _: "green"),
+    Column("Loses", "loses", color=lambda _: "red"),
 )
 
 OPTIONS = (
@@ -73,16 +76,24 @@ OPTIONS = (
     click.option("--no-reserve", is_flag=True, help="Keep no seat back."),
     click.option("--valid-from", metavar="TIME|none", type=or_none(moment), help="The first moment."),
     click.option("--valid-until", metavar="TIME|none", type=or_none(moment), help="The first moment after it."),
+    click.option(
+        "--grace",
+        metavar="DURATION",
+        type=duration,
+        help="How long it stays valid after that, such as 14d or 12h; 0d for not at all.",
+    ),
 )
 
 
-def terms(command: Callable[[Settings, Terms], None]) -> Callable[..., None]:
-    """Give a command the terms that a license may get, as its second argument."""
+STANDINGS = {"not_begun": "not begun", "valid": "valid", "grace": "ended, in its grace", "ended": "ended"}
+
+
+def terms(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the terms that a license may get, as its last argument without a name."""
 
     @functools.wraps(command)
     def called(
-        settings: Settings,
-        *,
+        *args: object,
         package: str | None,
         add_ons: tuple[str, ...],
         no_add_ons: bool,
@@ -93,6 +104,8 @@ def terms(command: Callable[[Settings, Terms], None]) -> Callable[..., None]:
         no_reserve: bool,
         valid_from: datetime | Literal["none"] | None,
         valid_until: datetime | Literal["none"] | None,
+        grace: timedelta | None,
+        **rest: object,
     ) -> None:
         wanted: Terms = {}
         if package is not None:
@@ -111,11 +124,13 @@ def terms(command: Callable[[Settings, Terms], None]) -> Callable[..., None]:
             wanted["valid_from"] = None if valid_from == NONE else valid_from
         if valid_until is not None:
             wanted["valid_until"] = None if valid_until == NONE else valid_until
+        if grace is not None:
+            wanted["grace"] = grace
         if (add_ons and no_add_ons) or (reserved_for and no_reserve):
             raise click.UsageError("Say what to hold or that nothing shall be held, not both.")
         if not wanted:
             raise click.UsageError("Say what shall be different, such as --package or --session-limit.")
-        command(settings, wanted)
+        command(*args, wanted, **rest)
 
     decorated: Callable[..., None] = called
     for option in reversed(OPTIONS):
@@ -144,7 +159,7 @@ def license(context: click.Context, settings: Settings) -> None:
 def preview(settings: Settings, wanted: Terms) -> None:
     """Show what a change of license would come to, and who would gain or lose what; change nothing."""
     with settings.open() as org:
-        _show(settings, org.catalog, org.preview_license(**wanted))
+        show(settings, org.catalog, org.preview_license(**wanted))
 
 
 @license.command()
@@ -156,10 +171,11 @@ def change(settings: Settings, wanted: Terms) -> None:
     What is not said stays as it is. Roles and settings that the license no longer contains are kept, dormant.
     """
     with settings.open(changing=True) as org:
-        _show(settings, org.catalog, org.change_license(**wanted))
+        show(settings, org.catalog, org.change_license(**wanted))
 
 
-def _show(settings: Settings, catalog: Catalog, made: LicenseChange) -> None:
+def show(settings: Settings, catalog: Catalog, made: LicenseChange) -> None:
+    """Print what a change of license comes to."""
     if settings.format == "json":
         write_json(
             {
@@ -195,8 +211,8 @@ def _show(settings: Settings, catalog: Catalog, made: LicenseChange) -> None:
             [
                 {
                     "user": effect.user_id,
-                    "gains": _told_reaches(catalog, effect.gained),
-                    "loses": _told_reaches(catalog, effect.lost),
+                    "gains": told_reaches(catalog, effect.gained),
+                    "loses": told_reaches(catalog, effect.lost),
                 }
                 for effect in made.effects
             ],
@@ -204,7 +220,11 @@ def _show(settings: Settings, catalog: Catalog, made: LicenseChange) -> None:
 
 
 def _row(license: License, charge: Money | None) -> Row:
-    return {**summary(license), "monthly_charge": None if charge is None else str(charge)}
+    return {
+        **summary(license),
+        "standing": license.standing(datetime.now(UTC)),
+        "monthly_charge": None if charge is None else str(charge),
+    }
 
 
 def _told(catalog: Catalog, license: License, charge: Money | None) -> list[tuple[str, str]]:
@@ -217,6 +237,8 @@ def _told(catalog: Catalog, license: License, charge: Money | None) -> list[tupl
         ("Kept back", listed(f"{n} for {role_title(catalog, role)}" for role, n in license.reserved.items()) or "none"),
         ("Valid from", "always" if license.valid_from is None else told_moment(license.valid_from)),
         ("Valid until", "no end" if license.valid_until is None else told_moment(license.valid_until)),
+        ("Grace after that", told_duration(license.grace) if license.grace else "none"),
+        ("Now", STANDINGS[license.standing(datetime.now(UTC))]),
         ("Monthly charge", "nothing has a price" if charge is None else str(charge)),
     ]
 
@@ -231,19 +253,3 @@ def _effect_rows(made: LicenseChange) -> Iterator[Row]:
 def _reach(reach: Reach) -> dict[str, str]:
     resource, action, scope = reach
     return {"resource": resource, "action": action, "scope": scope}
-
-
-def _told_reaches(catalog: Catalog, reaches: Iterable[Reach]) -> str:
-    """Name each resource with its actions, each action at the widest of its scopes, which goes without saying."""
-    widest: dict[str, dict[str, str]] = {}
-    for resource, action, scope in sorted(reaches, key=lambda reach: catalog.scopes.index(reach[2])):
-        widest.setdefault(resource, {})[action] = scope
-    return "; ".join(
-        f"{resource} ({', '.join(_action(catalog, action, scope) for action, scope in widest[resource].items())})"
-        for resource in catalog.resources
-        if resource in widest
-    )
-
-
-def _action(catalog: Catalog, action: str, scope: str) -> str:
-    return action if scope == catalog.scopes[-1] else f"{action}:{scope}"

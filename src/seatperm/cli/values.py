@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, TypeVar
 
 import click
@@ -13,6 +13,14 @@ T = TypeVar("T")
 
 NONE: Final = "none"
 """What takes a limit away; leaving the option out leaves the limit as it is."""
+
+UNITS: Final = (
+    ("day", timedelta(days=1)),
+    ("hour", timedelta(hours=1)),
+    ("minute", timedelta(minutes=1)),
+    ("second", timedelta(seconds=1)),
+)
+"""What durations are counted in; their first letters are what one types."""
 
 
 def moment(text: str) -> datetime:
@@ -35,12 +43,34 @@ def count(text: str) -> int:
     return int(text)
 
 
+def duration(text: str) -> timedelta:
+    """Read a number of days, hours, minutes or seconds."""
+    match = re.fullmatch(r"([0-9]{1,9})([dhms])", text)
+    if match is None:
+        raise click.BadParameter(f"{text!r} is no duration; expected such as '14d', '12h', '30m' or '0s'.")
+    return int(match[1]) * next(unit for name, unit in UNITS if name[0] == match[2])
+
+
+def told_duration(value: timedelta) -> str:
+    """Return a duration as people write it: "14 days", "36 hours"."""
+    name, unit = next(each for each in UNITS if not value % each[1])
+    return f"{value // unit} {name}{'' if value == unit else 's'}"
+
+
 def reserved(text: str) -> tuple[str, int]:
     """Read a role and how many seats are kept back for its holders."""
     role, separator, seats = text.rpartition("=")
     if not separator or not role:
         raise click.BadParameter(f"{text!r} is no role and number; expected such as 'organization_admin=1'.")
     return role, count(seats)
+
+
+def grant(text: str) -> tuple[str, str]:
+    """Read a resource and what is given on it."""
+    resource, separator, level = text.partition("=")
+    if not separator or not resource or not level:
+        raise click.BadParameter(f"{text!r} is no resource and level; expected such as 'sales=edit:own'.")
+    return resource, level
 
 
 def or_none(read: Callable[[str], T]) -> Callable[[str], T | Literal["none"]]:

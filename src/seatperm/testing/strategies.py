@@ -91,6 +91,7 @@ def licenses(draw: st.DrawFn, catalog: Catalog) -> License:
         session_limit=draw(st.integers(1, 5)),
         valid_from=start,
         valid_until=end,
+        grace=timedelta(hours=draw(st.integers(0, 3))),
     )
 
 
