@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -234,3 +235,14 @@ def test_verify_finds_a_tampered_export(told: Organization, how: str) -> None:
     found = audit.verify_lines(spoilt, head)
     assert not found
     assert found.problems[0].startswith(said)
+
+
+def test_every_kind_of_event_is_explained() -> None:
+    """docs/audit.md names each kind that the sources write, and no other."""
+    top = Path(__file__).parents[2]
+    areas = "organization|user|role|override|settings|staff|license|global_permissions|session"
+    sources = " ".join(file.read_text("utf-8") for file in (top / "src" / "seatperm" / "organization").glob("*.py"))
+    resources = {"organization.users", "organization.staff", "organization.license", "organization.sessions"}
+    written = set(re.findall(rf'"((?:{areas})\.[a-z_]+)"', sources)) - resources - {"organization.audit"}
+    rows = re.findall(r"^\| (`[^|]*) \|", (top / "docs" / "audit.md").read_text("utf-8"), flags=re.MULTILINE)
+    assert set(re.findall(r"`([a-z_]+\.[a-z_]+)`", " ".join(rows))) == written

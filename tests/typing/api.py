@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -96,6 +97,8 @@ def keeping(org: seatperm.Organization, until: datetime) -> None:
     for event in org.audit:
         assert_type(event, seatperm.Event)
     assert_type(bool(org.audit.verify()), bool)
+    assert_type(org.audit.filter(user=tom, kind="session.", since=None), Iterator[seatperm.Event])
+    assert_type(bool(org.audit.verify(org.audit.export(sys.stdout))), bool)
 
 
 def paying(org: seatperm.Organization, until: datetime) -> None:

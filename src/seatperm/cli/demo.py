@@ -126,7 +126,7 @@ def _tour(tenants: Tenants) -> None:
     _seats(kauri)
 
     _title("7. The audit trail")
-    _say("Every change was written down, each event chained to the one before it.")
+    _say("Every change, sign-in and refusal was written down, each event chained to the one before it.")
     for org in (kauri, tui):
         _trail(org)
 

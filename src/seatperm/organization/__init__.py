@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from .answers import Access, Cell, Effect, LicenseChange, ListedRole, RoleListing
-from .facade import Organization, Trail
+from .catalog_diff import CatalogChange, CatalogEffect, Difference
+from .facade import Organization
+from .invitation import Invitation, OnInvitation
 from .opening import Tenants, open, open_tenants
 from .seating import Session, Sessions
-from .users import Invitation, Users
+from .staff import StaffRecords
+from .trail import Trail
+from .users import Users
 
 __all__ = [
     "Access",
+    "CatalogChange",
+    "CatalogEffect",
     "Cell",
+    "Difference",
     "Effect",
     "Invitation",
     "LicenseChange",
     "ListedRole",
+    "OnInvitation",
     "Organization",
     "RoleListing",
     "Session",
     "Sessions",
+    "StaffRecords",
     "Tenants",
     "Trail",
     "Users",
