@@ -10,13 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 import seatperm
 from seatperm import Catalog, Organization, StoreUnavailable
 from seatperm.stores import Changes
-from seatperm.stores.memory import MemoryChange, MemoryDirectory
+from seatperm.stores.memory import Book, MemoryChange, MemoryDirectory
 from seatperm.testing.clock import ManualClock
 
 
@@ -26,7 +27,16 @@ class Switchable(MemoryDirectory):
     def __init__(self) -> None:
         super().__init__()
         self.off = False
+        self.off_after_change = False
         self.reads = 0
+
+    def copy(self) -> dict[str, Book]:
+        """Return the books of this moment; a change puts others in their place."""
+        return self._books
+
+    def put_back(self, books: dict[str, Book]) -> None:
+        """Restore an earlier copy."""
+        self._books = books
 
     def _answer(self) -> None:
         self.reads += 1
@@ -50,6 +60,7 @@ class Switchable(MemoryDirectory):
         self._answer()
         with super().change() as made:
             yield made
+        self.off = self.off_after_change
 
 
 Two = tuple[Organization, Organization, Switchable]
@@ -161,8 +172,87 @@ def test_a_role_that_ends_is_gone_although_the_store_does_not_answer(two: Two, c
     assert here.can("tom", "ledger", "view")
     store.off = True
     clock.advance(timedelta(seconds=20))
+    assert not here.can("tom", "ledger", "view")
+
+
+def test_the_end_of_one_role_costs_nobody_else_the_last_tables(two: Two, clock: ManualClock) -> None:
+    here, _, store = two
+    here.users.add(id="ann", email="ann@k.example", name="Ann", roles=["bookkeeper"])
+    here.users.assign("tom", "bookkeeper", until=clock.now() + timedelta(seconds=20))
+    assert here.can("ann", "ledger", "view")
+    assert here.can("tom", "ledger", "view")
+    store.off = True
+    clock.advance(timedelta(seconds=20))
+    assert here.can("ann", "ledger", "view")
+
+
+def test_a_change_is_in_force_here_even_where_it_cannot_be_read_again(two: Two) -> None:
+    here, _, store = two
+    assert here.can("tom", "ledger", "view")
+    store.off_after_change = True
+    here.users.lock("tom")
     with pytest.raises(StoreUnavailable):
         here.can("tom", "ledger", "view")
+    store.off = store.off_after_change = False
+    assert not here.can("tom", "ledger", "view")
+
+
+def test_a_store_put_back_to_an_earlier_state_is_read_anew(two: Two, clock: ManualClock) -> None:
+    here, _, store = two
+    earlier = store.copy()
+    here.users.assign("tom", "sales_staff")
+    assert here.can("tom", "sales", "edit")
+    store.put_back(earlier)
+    clock.advance(timedelta(seconds=1))
+    assert not here.can("tom", "sales", "edit")
+
+
+def test_who_waits_for_a_revision_holds_up_nobody_else(catalog: Catalog) -> None:
+    org = seatperm.open(catalog, "memory://", max_stale=timedelta(seconds=1))
+    org.users.add(id="tom", email="tom@k.example", name="Tom", roles=["bookkeeper"])
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(org.can, "tom", "ledger", "view", at_least=10**9)
+        while not waiting.running():
+            pass
+        checks = 0
+        while not waiting.done() and checks < 50:
+            org.as_user("tom").can("tom", "ledger", "view")
+            org.revision  # noqa: B018
+            checks += 1
+        assert checks == 50
+        assert isinstance(waiting.exception(), StoreUnavailable)
+    org.close()
+
+
+@pytest.fixture
+def nervous() -> Iterator[None]:
+    """Threads that take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("nervous")
+def test_no_thread_keeps_a_table_from_before_a_change(two: Two) -> None:
+    """Checks race the change: whoever looks after it sees it, however the threads fall."""
+    org, stop = two[0], Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            org.can("tom", "ledger", "view")
+
+    with ThreadPoolExecutor(4) as pool:
+        looking = [pool.submit(look) for _ in range(4)]
+        try:
+            for _ in range(300):
+                org.users.lock("tom")
+                assert not org.can("tom", "ledger", "view")
+                org.users.unlock("tom")
+                assert org.can("tom", "ledger", "view")
+        finally:
+            stop.set()
+    assert [done.result() for done in looking] == [None] * 4
 
 
 def test_a_wall_clock_set_back_leaves_no_table_of_a_later_time(two: Two, clock: ManualClock) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from math import inf
 from threading import RLock
-from time import sleep
+from time import monotonic, sleep
 from typing import TypeVar
 
 from attrs import define, evolve, field
@@ -15,11 +16,14 @@ from ..catalog import Catalog, Role
 from ..clock import Clock
 from ..compiled import Compiled
 from ..directory import Organization, User
-from ..errors import StoreUnavailable
+from ..errors import InvalidValue, StoreUnavailable
 from ..stores import DirectoryStore
 from .orphans import Reader
 
 V = TypeVar("V")
+
+NEVER = -inf
+"""An elapsed time that has always passed."""
 
 CACHED_USERS = 100_000
 """How many users a process keeps at the most."""
@@ -96,8 +100,20 @@ class View:
             due = self.deadline if staleness is None else self._answered + staleness
             if elapsed >= due or self._elsewhen():
                 self._refresh()
-            if at_least is not None and self.record.revision < at_least:
-                self._wait_for(at_least)
+        if at_least is not None:
+            self._reach(at_least)
+
+    def reread(self) -> None:
+        """Take in what a change of this process has made; never raise, as the change is made.
+
+        A store that can't be read now has left nothing known in force: the next call asks it again.
+        """
+        with self._lock:
+            self._answered = NEVER
+            try:
+                self._refresh()
+            except StoreUnavailable:
+                self.deadline = NEVER
 
     def row(self, id: str) -> bytes:
         """Return a user's table, read from the store if it is not known yet; an unknown user's allows nothing."""
@@ -181,7 +197,9 @@ class View:
             if asked - self._answered >= self.max_stale:
                 raise
         if self._elsewhen():
-            self._forget_all()
+            self.rows.clear()
+            self._changes_at = None
+            self.generation += 1
         self._now = self.clock.now()
         self.deadline = min(asked + self.staleness, self._answered + self.max_stale)
         if self._changes_at is not None:
@@ -198,16 +216,19 @@ class View:
 
     def _catch_up(self) -> None:
         changes = self.directory.changes(self.id, self.record.revision)
-        if changes.organization:
+        if changes.organization or changes.revision < self.record.revision:  # earlier: the store was put back
             record = evolve(self.stored_record(), revision=changes.revision)
             self.record = self._with_tables(record, self.record.roles)
-            self._forget_all()
-            return
+            self._users.clear()
+            self.rows.clear()
+            self._changes_at = None
+        else:
+            self.record = evolve(self.record, revision=changes.revision)
+            for id in changes.users:
+                self._users.pop(id, None)
+                self.rows.pop(id, None)
+        # Last: who reads the new generation finds nothing that was dropped.
         self.generation += 1
-        self.record = evolve(self.record, revision=changes.revision)
-        for id in changes.users:
-            self.rows.pop(id, None)
-            self._users.pop(id, None)
 
     def _with_tables(self, record: Organization, before: Mapping[str, Role]) -> Organization:
         """Return the record, its own roles compiled where they differ from those before."""
@@ -216,24 +237,18 @@ class View:
             self.compiled = self.vendor.with_roles(catalog) if record.roles else self.vendor
         return record
 
-    def _forget_all(self) -> None:
-        self.generation += 1
-        self.rows.clear()
-        self._users.clear()
-        self._changes_at = None
-
-    def _wait_for(self, revision: int) -> None:
-        waited = 0.0
-        while True:
-            self._refresh()
-            if self.record.revision >= revision:
-                return
-            if waited >= self.max_stale:
-                raise StoreUnavailable(
-                    self.directory.url, f"it is at revision {self.record.revision}, and {revision} was asked for"
-                )
-            sleep(0.01)
-            waited += 0.01
+    def _reach(self, revision: int) -> None:
+        if not isinstance(revision, int) or isinstance(revision, bool):
+            raise InvalidValue("at_least", revision, "a revision, such as org.revision tells")
+        gives_up = monotonic() + self.max_stale
+        while self.record.revision < revision:
+            with self._lock:
+                self._refresh()
+            if self.record.revision < revision:
+                if monotonic() >= gives_up:
+                    found = f"it is at revision {self.record.revision}, and {revision} was asked for"
+                    raise StoreUnavailable(self.directory.url, found)
+                sleep(0.01)
 
 
 def _keep(kept: dict[str, V], id: str, value: V) -> None:
