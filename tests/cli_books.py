@@ -112,6 +112,8 @@ def make(folder: Path) -> Books:
     org.users.add(id="rob", email="rob@books.example", name="Rob Ng", type="partner")
     org.users.override("tom", "sales.cards", "yes")
     org.users.lock("rob")
+    org.staff.add("Tom Harris", user="tom", id="s-1")
+    org.staff.add("Joe Marsh", id="s-2")
     org.change_license(package="essentials")
     org.close()
     return books

@@ -94,6 +94,14 @@ def users(settings: Settings, _: click.Context) -> Offers:
 
 
 @_offering
+def staff(settings: Settings, _: click.Context) -> Offers:
+    """Offer the ids of the staff records."""
+    with settings.open() as org:
+        for each in org.staff:
+            yield each.id, each.name
+
+
+@_offering
 def sessions(settings: Settings, _: click.Context) -> Offers:
     """Offer the ids of the live sessions."""
     with settings.open(seats=True) as org:

@@ -8,13 +8,14 @@ from typing import TypeVar
 
 import click
 
-from ..catalog import Catalog
+from ..catalog import Catalog, written_entry
 from ..directory import User
+from ..organization import Invitation
 from . import completion
 from .options import common
 from .output import Column, Listing, Row, plain, timestamp, write_json, write_pairs
 from .settings import Settings
-from .values import moment
+from .values import count, moment
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -51,8 +52,14 @@ USERS = Listing(
     ),
 )
 
+SETTINGS = Listing(
+    ("user", "resource", "grant", "until"),
+    (Column("User", "user"), Column("Resource", "resource"), Column("Grant", "grant"), Column("Until", "until")),
+)
+
 user_argument = click.argument("user", shell_complete=completion.users)
 role_argument = click.argument("role", shell_complete=completion.roles)
+resource_argument = click.argument("resource", shell_complete=completion.resources)
 
 
 def user_row(catalog: Catalog, user: User) -> Row:
@@ -73,6 +80,7 @@ def user_row(catalog: Catalog, user: User) -> Row:
 def newcomer(command: F) -> F:
     """Give a command what a new user begins with."""
     for option in (
+        click.option("--session-limit", metavar="N", type=count, help="The license's new session limit, in one step."),
         click.option("--type", default="app", show_default=True, shell_complete=completion.types, help="A user type."),
         click.option(
             "--role", "roles", multiple=True, shell_complete=completion.roles, help="A role; repeat it for more."
@@ -102,31 +110,53 @@ def users(context: click.Context, settings: Settings) -> None:
 @click.argument("id")
 @newcomer
 @common
-def add(settings: Settings, id: str, email: str, name: str, roles: tuple[str, ...], type: str) -> None:
+def add(
+    settings: Settings,
+    id: str,
+    email: str,
+    name: str,
+    roles: tuple[str, ...],
+    type: str,
+    session_limit: int | None,
+) -> None:
     """Add a user who is active at once."""
     with settings.open(changing=True) as org:
-        _show(settings, org.catalog, org.users.add(id=id, email=email, name=name, roles=roles, type=type))
+        added = org.users.add(id=id, email=email, name=name, roles=roles, type=type, session_limit=session_limit)
+        _show(settings, org.catalog, added)
 
 
 @users.command()
 @newcomer
 @click.option("--id", help="The id; a random one unless said.")
 @common
-def invite(settings: Settings, email: str, name: str, roles: tuple[str, ...], type: str, id: str | None) -> None:
+def invite(
+    settings: Settings,
+    email: str,
+    name: str,
+    roles: tuple[str, ...],
+    type: str,
+    session_limit: int | None,
+    id: str | None,
+) -> None:
     """Invite somebody, and print the token to send.
 
     The token is kept nowhere: who loses it needs another invitation.
     """
     with settings.open(changing=True) as org:
-        invitation = org.users.invite(email=email, name=name, roles=roles, type=type, id=id)
-        user, token, until = invitation.user, invitation.token, timestamp(invitation.until)
-        row: Row = {**user_row(org.catalog, user), "token": token, "token_until": until}
-    if settings.format == "table":
-        write_pairs([("Id", user.id), ("Token", token), ("Until", plain(until))])
-    elif settings.format == "json":
-        write_json(row)
-    else:
-        Listing((*FIELDS, "token", "token_until"), ()).write("csv", [row])
+        invited = org.users.invite(email=email, name=name, roles=roles, type=type, id=id, session_limit=session_limit)
+        _hand_over(settings, org.catalog, invited)
+
+
+@users.command()
+@user_argument
+@common
+def reinvite(settings: Settings, user: str) -> None:
+    """Issue a new token for a user, and print it.
+
+    The one before is void. An active user stays active: it is the way back for a forgotten password too.
+    """
+    with settings.open(changing=True) as org:
+        _hand_over(settings, org.catalog, org.users.reinvite(user))
 
 
 @users.command()
@@ -168,6 +198,60 @@ def unassign(settings: Settings, user: str, role: str) -> None:
         _show(settings, org.catalog, org.users.unassign(user, role))
 
 
+@users.command("settings")
+@user_argument
+@common
+def personal_settings(settings: Settings, user: str) -> None:
+    """List a user's personal settings."""
+    with settings.open() as org:
+        _show_settings(settings, org.users[user])
+
+
+@users.command()
+@user_argument
+@resource_argument
+@click.argument("grants", metavar="GRANT...", nargs=-1, required=True)
+@click.option("--until", type=moment, metavar="TIME", help="When it ends; never unless said.")
+@common
+def override(settings: Settings, user: str, resource: str, grants: tuple[str, ...], until: datetime | None) -> None:
+    """Set a personal setting, and list those of the user.
+
+    GRANT is a level, with its scope behind a colon unless that is all: edit, or edit:own. It replaces what
+    roles and global permissions give on RESOURCE, up or down.
+    """
+    with settings.open(changing=True) as org:
+        _show_settings(settings, org.users.override(user, resource, list(grants), until))
+
+
+@users.command()
+@user_argument
+@resource_argument
+@common
+def clear(settings: Settings, user: str, resource: str) -> None:
+    """Remove a personal setting, and list those left."""
+    with settings.open(changing=True) as org:
+        _show_settings(settings, org.users.clear(user, resource))
+
+
+@users.command()
+@user_argument
+@common
+def reset(settings: Settings, user: str) -> None:
+    """Remove all personal settings, and copy today's global permissions."""
+    with settings.open(changing=True) as org:
+        _show(settings, org.catalog, org.users.reset(user))
+
+
+@users.command("copy-settings")
+@click.argument("source", shell_complete=completion.users)
+@click.argument("targets", metavar="TARGET...", nargs=-1, required=True, shell_complete=completion.users)
+@common
+def copy_settings(settings: Settings, source: str, targets: tuple[str, ...]) -> None:
+    """Give users the personal settings of another, in place of their own, and list them."""
+    with settings.open(changing=True) as org:
+        _show_settings(settings, *org.users.copy_settings(source, *targets))
+
+
 @users.command()
 @user_argument
 @click.confirmation_option(prompt="Take the user out, with everything held here?")
@@ -181,6 +265,43 @@ def dismiss(settings: Settings, user: str) -> None:
         before = org.users[user]
         org.users.dismiss(user)
         PERSON.write_one(settings.format, user_row(org.catalog, before))
+
+
+@users.command()
+@user_argument
+@click.confirmation_option(prompt="Erase e-mail, name and the details of every event? This can't be undone.")
+@common
+def forget(settings: Settings, user: str) -> None:
+    """Erase what is personal about a user, dismissed now or before.
+
+    The id stays, and the audit trail still verifies.
+    """
+    with settings.open(changing=True) as org:
+        org.users.forget(user)
+    if settings.format == "table":
+        click.echo("forgotten")
+    else:
+        Listing(("user", "forgotten"), ()).write_one(settings.format, {"user": user, "forgotten": True})
+
+
+def _hand_over(settings: Settings, catalog: Catalog, invitation: Invitation) -> None:
+    user, token, until = invitation.user, invitation.token, timestamp(invitation.until)
+    row: Row = {**user_row(catalog, user), "token": token, "token_until": until}
+    if settings.format == "table":
+        write_pairs([("Id", user.id), ("Token", token), ("Until", plain(until))])
+    elif settings.format == "json":
+        write_json(row)
+    else:
+        Listing((*FIELDS, "token", "token_until"), ()).write("csv", [row])
+
+
+def _show_settings(settings: Settings, *users: User) -> None:
+    rows: list[Row] = [
+        {"user": user.id, "resource": resource, "grant": written_entry(kept.entry), "until": timestamp(kept.until)}
+        for user in users
+        for resource, kept in user.overrides.items()
+    ]
+    SETTINGS.write(settings.format, rows)
 
 
 def _show(settings: Settings, catalog: Catalog, user: User) -> None:
