@@ -17,6 +17,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypedDict, cast
 
+from attrs import evolve
+
 import seatperm
 from seatperm.clock import Clock, SystemClock, micros
 from seatperm.demo import CATALOG
@@ -45,10 +47,14 @@ class Waiter(TypedDict):
 
 
 class Book(TypedDict):
-    """One organization's live sessions, first started first, and its queue, by ticket, first come first."""
+    """One organization's live sessions, first started first, and its queue, by ticket, first come first.
+
+    `lapsed` are the sessions that ran out and that no `acquire` has named yet.
+    """
 
     sessions: list[Held]
     queue: dict[str, Waiter]
+    lapsed: list[Held]
 
 
 class JSONSessions:
@@ -61,30 +67,9 @@ class JSONSessions:
     def acquire(self, request: SeatRequest) -> Seat | Full:
         """Take a seat, or say that there is none."""
         with self._book(request.organization) as (book, now):
-            held = next((held for held in book["sessions"] if is_same(held, request)), None)
-            if held is None and not has_room(book, request):
-                if request.ticket is not None:
-                    ends = now + micros(request.patience)
-                    book["queue"][request.ticket] = Waiter(user=request.user_id, holds=sorted(request.holds), ends=ends)
-                first = min((held["ends"] for held in book["sessions"]), default=None)
-                return Full(in_use(book, request), None if first is None else (first - now) / 1_000_000)
-            if request.ticket is not None:
-                book["queue"].pop(request.ticket, None)
-            if held is None:
-                began = self._clock.now().isoformat()
-                held = Held(
-                    id=request.session_id,
-                    user=request.user_id,
-                    client=request.client,
-                    holds=[],
-                    token="",
-                    started=began,
-                    expires=began,
-                    ends=now,
-                )
-                book["sessions"].append(held)
-            held["token"], held["holds"] = request.token_hash, sorted(request.holds)
-            return self._prolonged(held, now, request.lease)
+            lapsed = sorted(book["lapsed"], key=lambda held: (held["expires"], held["id"]))
+            book["lapsed"] = []
+            return evolve(self._decide(book, now, request), lapsed=[seat(held, held["ends"]) for held in lapsed])
 
     def leave(self, organization: str, ticket: str) -> None:
         """Give up a place in the queue."""
@@ -120,6 +105,32 @@ class JSONSessions:
         """Refuse all later calls."""
         self._closed = True
 
+    def _decide(self, book: Book, now: int, request: SeatRequest) -> Seat | Full:
+        held = next((held for held in book["sessions"] if is_same(held, request)), None)
+        if held is None and not has_room(book, request):
+            if request.ticket is not None:
+                ends = now + micros(request.patience)
+                book["queue"][request.ticket] = Waiter(user=request.user_id, holds=sorted(request.holds), ends=ends)
+            first = min((held["ends"] for held in book["sessions"]), default=None)
+            return Full(in_use(book, request), None if first is None else (first - now) / 1_000_000)
+        if request.ticket is not None:
+            book["queue"].pop(request.ticket, None)
+        if held is None:
+            began = self._clock.now().isoformat()
+            held = Held(
+                id=request.session_id,
+                user=request.user_id,
+                client=request.client,
+                holds=[],
+                token="",
+                started=began,
+                expires=began,
+                ends=now,
+            )
+            book["sessions"].append(held)
+        held["token"], held["holds"] = request.token_hash, sorted(request.holds)
+        return self._prolonged(held, now, request.lease)
+
     def _prolonged(self, held: Held, now: int, lease: float) -> Seat:
         held["ends"] = now + micros(lease)
         held["expires"] = (self._clock.now() + timedelta(seconds=lease)).isoformat()
@@ -134,7 +145,8 @@ class JSONSessions:
             with self._path.with_suffix(".lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)  # given back when the file is closed, by a crash too
                 now, books = micros(self._clock.elapsed()), self._read()
-                book = books.setdefault(organization, Book(sessions=[], queue={}))
+                book = books.setdefault(organization, Book(sessions=[], queue={}, lapsed=[]))
+                book["lapsed"] += [held for held in book["sessions"] if held["ends"] <= now]
                 book["sessions"] = [held for held in book["sessions"] if held["ends"] > now]
                 book["queue"] = {ticket: waiter for ticket, waiter in book["queue"].items() if waiter["ends"] > now}
                 yield book, now
@@ -150,8 +162,13 @@ class JSONSessions:
             return {}
         except (ValueError, TypeError) as error:
             raise seatperm.StoreDamaged(self.url, str(error)) from error
-        # Times of an earlier boot mean nothing now, and whoever held those seats is gone.
-        return cast(dict[str, Book], books) if boot == self._clock.boot else {}
+        read = cast(dict[str, Book], books)
+        if boot != self._clock.boot:
+            # Times of an earlier boot mean nothing now, and whoever held those seats is gone.
+            for book in read.values():
+                book["lapsed"] += book["sessions"]
+                book["sessions"], book["queue"] = [], {}
+        return read
 
     def _write(self, books: dict[str, Book]) -> None:
         # Whole or not at all: a crash in the middle leaves the file as it was.

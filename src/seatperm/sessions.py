@@ -32,6 +32,10 @@ def _names(value: Iterable[str]) -> frozenset[str]:
     return frozenset(value)
 
 
+def _seats(value: Iterable[Seat]) -> tuple[Seat, ...]:
+    return tuple(value)
+
+
 @frozen
 class SeatRequest:
     """What a session store is asked for at sign-in.
@@ -85,7 +89,7 @@ class Seat:
     started_at: datetime
     expires_at: datetime
     remaining: float
-    lapsed: tuple[Seat, ...] = field(default=(), repr=False)
+    lapsed: tuple[Seat, ...] = field(default=(), repr=False, converter=_seats)
 
 
 @frozen
@@ -100,7 +104,7 @@ class Full:
 
     in_use: int
     next_free_in: float | None
-    lapsed: tuple[Seat, ...] = field(default=(), repr=False)
+    lapsed: tuple[Seat, ...] = field(default=(), repr=False, converter=_seats)
 
 
 def admits(
