@@ -5,10 +5,20 @@ Run it with `python examples/accounting.py`. The catalog is the one of `seatperm
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import seatperm
 from seatperm.demo import CATALOG
+
+
+@dataclass(frozen=True)
+class Invoice:
+    """A record of the product: who sold is on staff, user or not; who entered it is a user."""
+
+    number: str
+    sold_by: str
+    entered_by: str
 
 
 def join(org: seatperm.Organization, name: str, roles: list[str]) -> seatperm.User:
@@ -22,6 +32,18 @@ def enter_receipt(org: seatperm.Organization, user: seatperm.User) -> str:
     """Do something that not everyone may do: ask first, and let the denial say the rest."""
     org.require(user, "customers.receipts", "edit")
     return f"{user.name} entered a receipt"
+
+
+def enter_invoice(org: seatperm.Organization, number: str, *, seller: seatperm.Staff, user: seatperm.User) -> Invoice:
+    """Enter an invoice: the user's rights count, not the seller's."""
+    org.require(user, "sales.invoices", "edit")
+    return Invoice(number, seller.id, user.id)
+
+
+def told(org: seatperm.Organization, invoice: Invoice) -> str:
+    """Return what an invoice says about people."""
+    seller, user = org.staff[invoice.sold_by], org.users[invoice.entered_by]
+    return f"{invoice.number}: sold by {seller.name}, entered by {user.name}"
 
 
 def menu(org: seatperm.Organization, user: seatperm.User) -> list[str]:
@@ -61,6 +83,17 @@ def main() -> None:
     month_end = datetime.now(UTC) + timedelta(days=3)
     org.as_user(mere).users.assign(ana, "accounts_receivable_manager", until=month_end)
     print(enter_receipt(org, ana))
+
+    print("\n# An invoice names who sold it and who entered it")
+    kev = org.staff.add("Kev Potts", id="s-kev")
+    staff_ana = org.staff.add("Ana Tuilagi", id="s-ana", user=ana)
+    first = enter_invoice(org, "inv-1001", seller=kev, user=tom)
+    second = enter_invoice(org, "inv-1002", seller=staff_ana, user=ana)
+    print(told(org, first))
+    print(told(org, second))
+    print(f"Kev's access: {org.can(kev.id, 'sales.invoices', 'view')}; Ana's: {org.can(ana, 'sales.invoices', 'view')}")
+    org.staff.deactivate(kev)
+    print(f"Kev has left; {told(org, first)}")
 
     print("\n# Three work at a time, and a fourth asks")
     with org.sign_in(mere, client="office"), org.sign_in(tom, client="shop"), org.sign_in(ana, client="till") as till:

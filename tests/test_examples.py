@@ -29,6 +29,8 @@ from seatperm.testing import ManualClock
 from seatperm.testing.session_kit import SessionConformance
 from seatperm.testing.session_machine import SessionMachine
 
+from .mail import MailServer
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 CRM: Mapping[str, Any] = json.loads((EXAMPLES / "data" / "infusionsoft_crm.json").read_text(encoding="utf-8"))
 PERMISSIONS: Mapping[str, Mapping[str, Any]] = {each["id"]: each for each in CRM["permissions"]}
@@ -47,10 +49,10 @@ def example(name: str) -> Any:
 
 
 @cache
-def printed(name: str) -> Mapping[str, list[str]]:
+def printed(name: str, *args: str) -> Mapping[str, list[str]]:
     """Run an example as its reader would, and return its lines by the headline above them."""
     run = subprocess.run(
-        [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py")],
+        [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py"), *args],
         capture_output=True,
         text=True,
         timeout=60,
@@ -256,6 +258,15 @@ def test_hr_prints_unions_and_owner_only_rows() -> None:
 
 # The accounting product.
 
+BOOKS: Any = json.loads((CATALOG.parent / "organizations.json").read_text(encoding="utf-8"))[0]
+STAFF = {each["id"]: each["name"] for each in BOOKS["staff"]}
+USERS = {each["id"]: each["name"] for each in BOOKS["users"]}
+TRANSACTIONS = [
+    f"{each['id']}: sold by {STAFF[each['sold_by']]}, entered by {USERS[each['entered_by']]}"
+    for each in BOOKS["transactions"]
+]
+"""The data's two, one of them sold by somebody who is no user."""
+
 
 @cache
 def kauri() -> seatperm.Organization:
@@ -285,6 +296,11 @@ def test_the_accounting_product_prints_what_the_demonstration_s_books_say() -> N
         kauri().explain("tom", "organization.users", "assign").summary,
         "Ana Tuilagi entered a receipt",
     ]
+    assert lines["An invoice names who sold it and who entered it"] == [
+        *TRANSACTIONS,
+        "Kev's access: False; Ana's: True",
+        f"Kev has left; {TRANSACTIONS[0]}",
+    ]
     assert lines["Three work at a time, and a fourth asks"] == [
         f"{kauri().can('ana', 'pos.transactions', 'edit')}",
         "3 of 3 seats are in use",
@@ -301,6 +317,30 @@ def test_the_accounting_product_s_people_hold_what_they_hold_in_the_books() -> N
     assert {name: set(json.loads(roles)) for name, roles in joining} == {
         user.name: set(user.roles) for user in kauri().users if user.id in ("mere", "tom", "ana", "li")
     }
+
+
+# The welcome mail.
+
+
+def test_the_welcome_mail_arrives_and_its_link_lets_in() -> None:
+    """Three mails come to the address as it was given: an invitation and two new links, of which one is void."""
+    with MailServer() as server:
+        assert printed("welcome_mail", "127.0.0.1", str(server.port))[""] == [
+            "Sam.Ngata@kauri.example Not activated",
+            "Sam.Ngata@kauri.example active",
+            "the invitation is not known here; ask for a new one",
+            "Sam.Ngata@kauri.example active",
+        ]
+    assert [(sent.sender, sent.recipients) for sent in server.received] == [
+        ("no-reply@kauri.example", ["Sam.Ngata@kauri.example"])
+    ] * 3
+    texts = [sent.message.get_content() for sent in server.received]
+    assert all(text.startswith("Kia ora Sam Ngata,") for text in texts)
+    links = {
+        link for text in texts for link in re.findall(r"https://books\.kauri\.example/welcome\?token=\S{43}", text)
+    }
+    assert len(links) == 3
+    assert {sent.message["Subject"] for sent in server.received} == {"Welcome to Kauri"}
 
 
 # The store of the host's own.
