@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from hashlib import sha256
 
 from attrs import evolve, field, frozen
 
 from ..audit import canonical
 from ..catalog import Catalog, Entry, Grant, Parts, Role, is_organization
+from ..compiled import holdings
 from ..directory import Organization, Override, User
 from ..errors import CatalogMismatch
 from ..spelling import did_you_mean, nearest
+from .answers import make_room
 
 
 def digest(catalog: Catalog) -> str:
@@ -101,8 +103,13 @@ def orphans(catalog: Catalog, organization: Organization, users: Iterable[User])
         yield f"role {role!r} of the organization's own: {why}"
     yield from _unfit(catalog, organization.global_permissions, "the global permissions")
     touched: Counter[str] = Counter()
+    seen: dict[Hashable, frozenset[str]] = {}
     for user in users:
-        touched.update(set(_of_user(catalog, roles, user)))
+        held = user.type, holdings(user)
+        if held not in seen:
+            make_room(seen)
+            seen[held] = frozenset(_of_user(catalog, roles, user))
+        touched.update(seen[held])
     for name, count in sorted(touched.items()):
         yield f"{name}, of {count} {'user' if count == 1 else 'users'}"
 
