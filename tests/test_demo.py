@@ -73,7 +73,7 @@ def spaced(text: str) -> str:
         '>>> kauri.sign_in("ana", client="till") 3 of 3 in use',
         '>>> kauri.sign_in("li", client="home") SeatsExhausted all seats are taken: 3 of 3 in use; the next lease ends',
         '>>> session.end() 2 of 3 in use >>> kauri.sign_in("li", client="home") 3 of 3 in use',
-        ">>> kauri.audit.verify() whole 26 events",
+        ">>> kauri.audit.verify() whole 34 events",
         "whole 6 events, from organization.created to license.changed",
     ],
 )
@@ -228,7 +228,7 @@ def test_a_place_where_no_file_can_be_is_told(tmp_path: Path, name: str) -> None
 
 
 def test_the_books_are_the_data_s(tmp_path: Path) -> None:
-    """Both licenses and all users, with states, locks and roles; who is a user of both is one person."""
+    """Both licenses, all staff and all users, with states, locks and roles; who is a user of both is one person."""
     path = tmp_path / "books.db"
     tenants = seatperm.open_tenants(CATALOG, f"sqlite:///{path}")
     build(tenants)
@@ -249,6 +249,9 @@ def test_the_books_are_the_data_s(tmp_path: Path) -> None:
                 set(person["roles"]),
             )
             for person in customer["users"]
+        }
+        assert {staff.id: (staff.name, staff.active, staff.user) for staff in org.staff} == {
+            member["id"]: (member["name"], member["active"], member["user"]) for member in customer["staff"]
         }
         assert org.audit.verify()
     assert {tenants[id].users["rob"].person for id in ("kauri", "tui")} == {"rob"}

@@ -29,6 +29,15 @@ class Person(TypedDict):
     note: str
 
 
+class Member(TypedDict):
+    """A person on a customer's staff, as `organizations.json` has it."""
+
+    id: str
+    name: str
+    active: bool
+    user: str | None
+
+
 class Customer(TypedDict):
     """A customer, as `organizations.json` has it: what the books below are made from."""
 
@@ -37,6 +46,7 @@ class Customer(TypedDict):
     package: str
     session_limit: int
     users: list[Person]
+    staff: list[Member]
 
 
 def customers() -> list[Customer]:
@@ -46,13 +56,17 @@ def customers() -> list[Customer]:
 
 
 def build(tenants: Tenants) -> None:
-    """Make the customers' organizations in an empty store, and invite their users; who is active has accepted."""
+    """Make the customers' organizations in an empty store, with staff and users; who is active has accepted."""
     joined: set[str] = set()
     for customer in customers():
         org = tenants.create(customer["id"], package=customer["package"], session_limit=customer["session_limit"])
         for person in customer["users"]:
             _join(org, person, known=person["id"] in joined)
             joined.add(person["id"])
+        for member in customer["staff"]:
+            staff = org.staff.add(member["name"], member["user"], member["id"])
+            if not member["active"]:
+                org.staff.deactivate(staff)
 
 
 def _join(org: Organization, person: Person, *, known: bool) -> None:
