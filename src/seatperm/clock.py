@@ -64,4 +64,7 @@ def aware(what: str, value: datetime) -> datetime:
     """
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidValue(what, value, "a datetime with a time zone, such as datetime(2027, 1, 1, tzinfo=UTC)")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise InvalidValue(what, value, "a moment between the years 1 and 9999 in UTC") from None

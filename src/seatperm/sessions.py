@@ -21,7 +21,7 @@ def new_token() -> str:
 
 def token_hash(token: str) -> str:
     """Return what a store keeps of a token: its SHA-256, in hex."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _counts(value: Mapping[str, int]) -> Mapping[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -427,3 +428,78 @@ def test_a_host_may_leave_sessions_out_of_the_trail(catalog: Catalog, url: str, 
     session.end()
     assert told(org) == []
     org.close()
+
+
+def test_who_is_locked_while_waiting_is_not_let_in(catalog: Catalog) -> None:
+    seats = WatchedSeats(SystemClock())
+    org = seatperm.open(catalog, "memory://", session_store=seats)
+    org.users.add(id="admin", email="admin@kauri.example", name="Ada", roles=["organization_admin"])
+    org.users.add(id="tom", email="tom@kauri.example", name="Tom")
+    held = org.sign_in("admin")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(org.sign_in, "tom", wait=timedelta(seconds=20))
+        assert seats.waiting.wait(20)
+        org.users.lock("tom")
+        held.end()
+        error = waiting.exception()
+    assert isinstance(error, SignInRefused)
+    assert error.reason == "locked"
+    assert len(org.sessions) == 0
+    org.close()
+
+
+class Unreliable(MemorySessions):
+    """A session store that can be cut off."""
+
+    off = False
+
+    def _answer(self) -> None:
+        if self.off:
+            raise StoreUnavailable(self.url, "cut off")
+
+    def find(self, organization: str, token_hash: str) -> Seat | None:
+        self._answer()
+        return super().find(organization, token_hash)
+
+    def release(self, organization: str, session_id: str, token_hash: str | None) -> bool:
+        self._answer()
+        return super().release(organization, session_id, token_hash)
+
+
+@pytest.fixture
+def cut(catalog: Catalog, clock: ManualClock) -> tuple[Organization, Unreliable]:
+    """An organization whose seats are kept in a store that can be cut off."""
+    seats = Unreliable(clock)
+    org = seatperm.open(catalog, "memory://", session_store=seats, clock=clock)
+    org.users.add(id="admin", email="admin@kauri.example", name="Ada", roles=["organization_admin"])
+    return org, seats
+
+
+def test_a_session_outlives_a_short_outage_of_its_store(
+    cut: tuple[Organization, Unreliable], clock: ManualClock
+) -> None:
+    org, seats = cut
+    session = org.sign_in("admin")
+    seats.off = True
+    clock.advance(timedelta(seconds=30))
+    assert session.can("organization.users", "view")
+    clock.advance(timedelta(seconds=30))
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            session.can("organization.users", "view")
+    seats.off = False
+    assert session.can("organization.users", "view")
+
+
+def test_an_end_that_the_store_did_not_hear_is_said_again(cut: tuple[Organization, Unreliable]) -> None:
+    org, seats = cut
+    session = org.sign_in("admin")
+    seats.off = True
+    with pytest.raises(StoreUnavailable):
+        session.end()
+    with pytest.raises(SessionEnded):
+        session.touch()
+    seats.off = False
+    assert len(org.sessions) == 1
+    session.end()
+    assert len(org.sessions) == 0

@@ -14,8 +14,7 @@ class SeatsExhausted(SeatpermError):
     Attributes:
         limit: how many sessions the license admits at one time.
         in_use: how many seats are in use.
-        next_free_at: when the first lease in use ends unless it is renewed; None where seats are
-            only kept back, or nobody holds one.
+        next_free_at: when the first lease in use ends unless it is renewed; None where nobody holds a seat.
     """
 
     def __init__(self, limit: int, in_use: int, next_free_at: datetime | None) -> None:

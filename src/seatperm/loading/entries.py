@@ -102,7 +102,7 @@ def _read_grant(value: object) -> tuple[Grant, list[Misfit]]:
     if isinstance(value, str):
         return Grant.parse(value), []
     if isinstance(value, Grant):
-        return value, []
+        return _read_grant(_told(value))
     if not isinstance(value, Mapping):
         return Grant(), [wrong_type("a grant: text such as 'edit:own', or a table", value, "")]
     misfits = [unknown_key(key, value, _GRANT_KEYS) for key in value if key not in _GRANT_KEYS]
@@ -122,6 +122,14 @@ def _read_grant(value: object) -> tuple[Grant, list[Misfit]]:
     if misfits:
         return Grant(), misfits
     return Grant(level if "level" in value else None, actions, scope), []
+
+
+def _told(grant: Grant) -> dict[str, object]:
+    # A Grant made in Python is checked as what a file says.
+    told: dict[str, object] = {} if grant.level is None else {"level": grant.level}
+    if grant.actions or grant.level is None:
+        told["actions"] = grant.actions
+    return {**told, "scope": grant.scope}
 
 
 def spell(path: Path) -> str:

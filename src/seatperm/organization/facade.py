@@ -274,10 +274,7 @@ class Organization(Deciding):
             SessionEnded: no live session has this token, or its user may no longer be signed in.
             AccessDenied: called through `as_user` for another user's session.
         """
-        session = resume(self._seating, self, token, self._asking.actor)
-        if not self._asking.is_actor(session.user.id):
-            self._asking.host_only("resume", "organization.sessions")
-        return session
+        return resume(self._seating, self, token, self._asking)
 
     @property
     def sessions(self) -> Sessions:

@@ -14,7 +14,15 @@ from attrs import define, field
 
 from .. import rules
 from ..directory import User, identifier
-from ..errors import InvalidValue, SeatpermError, SeatsExhausted, SessionEnded, SignInRefused, UnknownUser
+from ..errors import (
+    InvalidValue,
+    SeatpermError,
+    SeatsExhausted,
+    SessionEnded,
+    SignInRefused,
+    StoreUnavailable,
+    UnknownUser,
+)
 from ..sessions import Full, Seat, SeatRequest, new_token, token_hash
 from ..stores import SessionStore
 from .asking import Asking
@@ -86,9 +94,30 @@ class Seating:
                 sleep(min(pause, max(0.0, until - monotonic())))
                 pause = min(pause * 2, POLL[1])
                 self.view.fresh()
+                user = self.admitted(user.id, client, actor)
         finally:
             if ticket is not None and queued:
                 self.store.leave(self.view.id, ticket)
+
+    def admitted(self, id: str, client: str | None, actor: str | None) -> User:
+        """Return the user if nothing but a missing seat is in the way.
+
+        Raises:
+            UnknownUser, SignInRefused: there is no such user, or the user may not be signed in.
+        """
+        user = self.view.user(id)
+        reason = self.view.barred(user)
+        if user is None or reason is not None:
+            self.tell_refusal(_asked_for(id), client, actor, reason=reason or "unknown_user")
+            raise UnknownUser(id) if user is None or reason is None else SignInRefused(reason)
+        return user
+
+    def end_all(self, user: str, actor: str | None) -> None:
+        """End every live session of a user: what was signed in before the user left does not come back with them."""
+        for seat in tuple(self.store.live(self.view.id)):
+            if seat.user_id == user and self.store.release(self.view.id, seat.id, None):
+                self.endings += 1
+                self.tell_end(seat.id, user, seat.client, actor, "by_other")
 
     def tell_refusal(self, user: str | None, client: str | None, actor: str | None, **why: str | int) -> None:
         """Tell of a sign-in that was refused."""
@@ -171,11 +200,14 @@ class Session:
     _renewed: float = field(init=False, repr=False)
     _endings: int = field(init=False, repr=False)
     _over: str | None = field(init=False, default=None, repr=False)
+    _owed: bool = field(init=False, default=False, repr=False)
+    _look_at: float = field(init=False, repr=False)
     _boot: str = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         clock = self._seating.view.clock
         self._looked = clock.elapsed()
+        self._look_at = self._looked + self._seating.view.staleness
         self._renewed = self._gone - self._seating.lease
         self._endings = self._seating.endings
         self._boot = clock.boot
@@ -212,12 +244,15 @@ class Session:
         """Give the seat back; for a session that is over already, nothing happens.
 
         Raises:
-            StoreUnavailable: a store did not answer; where only the event could not be written, the seat is free.
+            StoreUnavailable: the session store did not answer, and a later call tries again; or the event could
+                not be written, and the seat is free.
         """
-        if self._over is None:
-            self._over = "ended"
+        if self._over is None or self._owed:
+            self._over, self._owed = "ended", True
             self._seating.endings += 1
-            if self._seating.store.release(self._seating.view.id, self.id, token_hash(self.token)):
+            released = self._seating.store.release(self._seating.view.id, self.id, token_hash(self.token))
+            self._owed = False
+            if released:
                 self._seating.tell_end(self.id, self.user.id, self.client, self._actor, "by_holder")
 
     def can(self, resource: str, action: str, record: object = None) -> bool:
@@ -242,9 +277,22 @@ class Session:
         barred = view.barred(view.user(self.user.id))
         if barred is not None:
             raise SessionEnded(barred)
-        if self._endings != self._seating.endings or now - self._looked >= view.staleness:
-            self._endings = self._seating.endings
-            self._keep(now, self._seating.store.find(view.id, token_hash(self.token)))
+        if self._endings != self._seating.endings or now >= self._look_at:
+            self._look(now)
+
+    def _look(self, now: float) -> None:
+        view, endings = self._seating.view, self._seating.endings
+        self._look_at = now + view.staleness
+        try:
+            seat = self._seating.store.find(view.id, token_hash(self.token))
+        except StoreUnavailable:
+            # The holder knows its lease without the store; whether it was ended, for as long as tables are believed.
+            if now - self._looked >= view.max_stale:
+                self._look_at = now
+                raise
+            return
+        self._endings = endings
+        self._keep(now, seat)
 
     def _keep(self, asked: float, seat: Seat | None) -> None:
         if seat is None:
@@ -284,6 +332,8 @@ class Sessions:
         Raises:
             AccessDenied: `organization.sessions:edit` is needed, except for one's own.
         """
+        if not isinstance(session_id, str):
+            raise InvalidValue("session_id", session_id, "the id of a session, a string")
         seats = self._seating.store.live(self._seating.view.id)
         seat = next((seat for seat in seats if seat.id == session_id), None)
         own = seat is not None and self._asking.is_actor(seat.user_id)
@@ -307,31 +357,30 @@ def sign_in(
         raise InvalidValue("wait", wait, "a timedelta of zero or more, or None")
     view = seating.view
     view.fresh(staleness=0)
-    user = view.user(id)
-    barred = view.barred(user)
-    if user is None or barred is not None:
-        reason = barred or "unknown_user"
-        seating.tell_refusal(_asked_for(id), client, actor, reason=reason)
-        raise UnknownUser(id) if user is None else SignInRefused(reason)
+    user = seating.admitted(id, client, actor)
     seat, token, gone = seating.take(user, client, wait, actor)
     return Session(seat.id, token, user, seat.client, seat.expires_at, gone, seating, org, actor)
 
 
-def resume(seating: Seating, org: Checks, token: str, actor: str | None) -> Session:
+def resume(seating: Seating, org: Checks, token: str, asking: Asking) -> Session:
     """Take up the session of a token, as `Organization.resume` says."""
     if not isinstance(token, str):
-        raise InvalidValue("token", token, "the token of a session, a string")
+        raise InvalidValue("token", type(token), "the token of a session, a string")
     view = seating.view
     asked = view.clock.elapsed()
     seat = seating.store.find(view.id, token_hash(token))
     if seat is None:
         raise SessionEnded("not_found")
+    if not asking.is_actor(seat.user_id):
+        asking.host_only("resume", "organization.sessions")
     view.fresh()
     user = view.user(seat.user_id)
     barred = view.barred(user)
     if user is None or barred is not None:
         raise SessionEnded(barred or "unknown_user")
-    session = Session(seat.id, token, user, seat.client, seat.expires_at, asked + seat.remaining, seating, org, actor)
+    session = Session(
+        seat.id, token, user, seat.client, seat.expires_at, asked + seat.remaining, seating, org, asking.actor
+    )
     session.touch()
     return session
 
