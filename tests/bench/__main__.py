@@ -12,7 +12,7 @@ from pathlib import Path
 
 from attrs import asdict
 
-from . import checks, seats
+from . import checks, preview, seats
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the tables to a file too")
     asked = parser.parse_args()
     found = {}
-    for name, bench in (("checks", checks.main), ("seats", seats.main)):
+    for name, bench in (("checks", checks.main), ("seats", seats.main), ("preview", preview.main)):
         print(f"\n{name}\n")
         found[name] = [asdict(row) for row in bench(asked.short)]
     if asked.json is not None:

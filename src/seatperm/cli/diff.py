@@ -8,7 +8,7 @@ import click
 
 from ..organization import CatalogChange, Difference
 from .options import stored
-from .output import Column, Row, write_csv, write_json, write_table, write_title
+from .output import Column, Row, write_csv, write_object, write_table, write_title
 from .reaches import told_reaches
 from .settings import Settings
 
@@ -62,16 +62,16 @@ class _Counted:
 
 
 def _write_json(change: CatalogChange) -> bool:
-    effects = [
+    effects = _Counted(
         {
             "user": effect.user_id,
             "gained": [_row(one) for one in effect.gained],
             "lost": [_row(one) for one in effect.lost],
         }
         for effect in change.effects
-    ]
-    write_json({"unknown": list(change.unknown), "effects": effects})
-    return bool(effects or change.unknown)
+    )
+    write_object({"unknown": change.unknown}, "effects", effects)
+    return bool(effects.number or change.unknown)
 
 
 def _rows(change: CatalogChange) -> Iterator[Row]:

@@ -19,7 +19,7 @@ from ..organization import LicenseChange
 from ..organization.answers import Terms
 from . import completion
 from .options import common
-from .output import Column, Listing, Row, write_csv, write_json, write_pairs, write_table, write_title
+from .output import Column, Listing, Row, write_csv, write_object, write_pairs, write_table, write_title
 from .reaches import told_reaches
 from .settings import Settings
 from .values import NONE, count, duration, moment, or_none, reserved, told_duration
@@ -177,20 +177,16 @@ def change(settings: Settings, wanted: Terms) -> None:
 def show(settings: Settings, catalog: Catalog, made: LicenseChange) -> None:
     """Print what a change of license comes to."""
     if settings.format == "json":
-        write_json(
+        whole = {"before": _row(made.before, made.charge_before), "after": _row(made.after, made.charge_after)}
+        effects = (
             {
-                "before": _row(made.before, made.charge_before),
-                "after": _row(made.after, made.charge_after),
-                "effects": [
-                    {
-                        "user": effect.user_id,
-                        "gained": [_reach(reach) for reach in effect.gained],
-                        "lost": [_reach(reach) for reach in effect.lost],
-                    }
-                    for effect in made.effects
-                ],
+                "user": effect.user_id,
+                "gained": [_reach(reach) for reach in effect.gained],
+                "lost": [_reach(reach) for reach in effect.lost],
             }
+            for effect in made.effects
         )
+        write_object(whole, "effects", effects)
     elif settings.format == "csv":
         write_csv(EFFECT, _effect_rows(made))
     else:

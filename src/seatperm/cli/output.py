@@ -113,6 +113,17 @@ def write_array(rows: Iterable[Row]) -> None:
     click.echo("[]" if before.startswith("[") else "\n]")
 
 
+def write_object(head: Row, name: str, rows: Iterable[Row]) -> None:
+    """Print a JSON object whose last value is an array, an element at a time."""
+    begun = json.dumps(head, indent=2).removesuffix("\n}")
+    click.echo(f'{begun},\n  "{name}": [', nl=False)
+    before = "\n    "
+    for row in rows:
+        click.echo(before + json.dumps(row, indent=2).replace("\n", "\n    "), nl=False)
+        before = ",\n    "
+    click.echo("]\n}" if before.startswith("\n") else "\n  ]\n}")
+
+
 def write_csv(fields: Sequence[str], rows: Iterable[Row]) -> None:
     """Print CSV with a header row."""
     writer = csv.writer(_Echo())

@@ -84,10 +84,10 @@ def _told(what: str, field: str, key: str, before: Any, after: Any) -> str:
         case "kind":
             return f"{what} is a {after} role instead of a {before} one"
         case "ladder":
-            usual = "that it has unless said"
-            return f"{what} is on the ladder {_or(usual, after)} instead of {_or(usual, before)}"
-    above = "of what is above it"
-    return f"{what} belongs to the package {_or(above, after)} instead of {_or(above, before)}"
+            usual = "the usual ladder"
+            return f"{what} is on {_or(usual, after, 'the ladder ')} instead of {_or(usual, before, 'the ladder ')}"
+    parent = "its parent's package"
+    return f"{what} belongs to {_or(parent, after, 'the package ')} instead of {_or(parent, before, 'the package ')}"
 
 
 def _action(action: Action) -> str:
@@ -100,8 +100,8 @@ def _entry(entry: Any) -> str:
     return "nothing" if entry is None else json.dumps(written_entry(entry), ensure_ascii=False)
 
 
-def _or(absent: str, name: str | None) -> str:
-    return absent if name is None else repr(name)
+def _or(absent: str, name: str | None, kind: str = "") -> str:
+    return absent if name is None else f"{kind}{name!r}"
 
 
 def _listed(names: Iterable[str]) -> str:
