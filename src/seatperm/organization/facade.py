@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Unpack
 
@@ -31,6 +31,10 @@ from .trail import Trail
 from .users import Users
 
 
+def _leave_open() -> None:
+    """Close nothing: what is open belongs to a `Tenants`."""
+
+
 @define(eq=False, repr=False)
 class Organization(Deciding):
     """One organization: who may do what, who has a seat, and the books that say so.
@@ -40,6 +44,7 @@ class Organization(Deciding):
 
     _seating: Seating
     _on_invitation: OnInvitation | None = None
+    _close: Callable[[], None] = _leave_open
 
     @property
     def revision(self) -> int:
@@ -242,9 +247,7 @@ class Organization(Deciding):
             AccessDenied: called on what `as_user` returned.
         """
         self._asking.host_only("view")
-        return Organization(
-            self._view, self._relations, Asking(self._view, user_id(user)), self._seating, self._on_invitation
-        )
+        return evolve(self, asking=Asking(self._view, user_id(user)))
 
     def sign_in(self, user: str | User, client: str | None = None, wait: timedelta | None = None) -> Session:
         """Take a seat for one connection of a user.
@@ -282,10 +285,13 @@ class Organization(Deciding):
         return Sessions(self._seating, self._asking)
 
     def close(self) -> None:
-        """Give back what the stores hold open; the organization can't be used any more."""
+        """Close the stores that `seatperm.open` opened; an organization of a `Tenants` is closed with all of them.
+
+        Raises:
+            AccessDenied: called through `as_user`.
+        """
         self._asking.host_only("edit")
-        self._view.directory.close()
-        self._seating.store.close()
+        self._close()
 
     def _license_change(self, before: License, after: License) -> LicenseChange:
         def effects() -> Iterator[Effect]:

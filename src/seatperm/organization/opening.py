@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from itertools import islice
 from threading import Lock
@@ -44,6 +45,7 @@ ONLY = "default"
 LEASE = timedelta(minutes=30)
 STALENESS = timedelta(seconds=1)
 MAX_STALE = timedelta(minutes=1)
+LONGEST = timedelta(days=3650)
 
 
 def open(
@@ -96,10 +98,11 @@ def open(
         on_invitation=on_invitation,
     )
     try:
-        return tenants.only()
+        org = tenants.only()
     except BaseException:
         tenants.close()
         raise
+    return evolve(org, close=tenants.close)
 
 
 def open_tenants(
@@ -125,22 +128,35 @@ def open_tenants(
         CatalogError, StoreUnavailable, StoreDamaged, StoreVersion, InvalidValue: as `open`.
     """
     for what, value, least in (("lease", lease, 1.0), ("staleness", staleness, 0.0), ("max_stale", max_stale, 0.0)):
-        if not isinstance(value, timedelta) or value.total_seconds() < least:
-            raise InvalidValue(what, value, f"a timedelta of at least {least:g} seconds")
+        if not isinstance(value, timedelta) or not least <= value.total_seconds() <= LONGEST.total_seconds():
+            raise InvalidValue(
+                what, value, f"a timedelta of at least {least:g} seconds and at most {LONGEST.days} days"
+            )
     if orphans not in ("refuse", "keep"):
         raise InvalidValue("orphans", orphans, "'refuse' or 'keep'")
+    clock = clock or SystemClock()
+    for what, given, verb, expected in (
+        ("store", store, "change", "a URL or a DirectoryStore"),
+        ("session_store", session_store, "acquire", "a URL or a SessionStore"),
+        ("clock", clock, "elapsed", "a clock, such as a seatperm.testing.ManualClock"),
+    ):
+        if not hasattr(given, verb) and given is not None and (what == "clock" or not isinstance(given, str)):
+            raise InvalidValue(what, given, expected)
     if session_store is None:
         if not isinstance(store, str):
             raise InvalidValue("session_store", None, "a URL or a SessionStore, beside a directory store of your own")
         session_store = store
     loaded = catalog if isinstance(catalog, Catalog) else Catalog.load(catalog)
-    clock = clock or SystemClock()
-    directory = open_directory(store) if isinstance(store, str) else store
-    try:
-        sessions = open_sessions(session_store, clock) if isinstance(session_store, str) else session_store
-    except BaseException:
-        directory.close()
-        raise
+    opened = ExitStack()
+    directory, sessions = store, session_store
+    with opened:
+        if isinstance(directory, str):
+            directory = open_directory(directory)
+            opened.callback(directory.close)
+        if isinstance(sessions, str):
+            sessions = open_sessions(sessions, clock)
+            opened.callback(sessions.close)
+        opened = opened.pop_all()
     return Tenants(
         Compiled(loaded),
         directory,
@@ -152,6 +168,7 @@ def open_tenants(
         orphans,
         session_events,
         on_invitation,
+        opened,
     )
 
 
@@ -169,6 +186,7 @@ class Tenants:
     _orphans: Orphans
     _session_events: bool
     _on_invitation: OnInvitation | None
+    _stores: ExitStack
     _relations: dict[str, Relation] = field(init=False, factory=dict)
     _opened: dict[str, Organization] = field(init=False, factory=dict)
     _lock: Lock = field(init=False, factory=Lock)
@@ -189,6 +207,8 @@ class Tenants:
             UnknownOrganization: the store has none of that id.
             CatalogMismatch: it names what the catalog does not have.
         """
+        if not isinstance(id, str):
+            raise InvalidValue("id", id, "the id of an organization, a string")
         with self._lock:
             if id not in self._opened:
                 self._opened[id] = self._open(id)
@@ -248,9 +268,8 @@ class Tenants:
         return self[ids[0]]
 
     def close(self) -> None:
-        """Give back what the stores hold open; the organizations can't be used any more."""
-        self._directory.close()
-        self._sessions.close()
+        """Close the stores that were opened by their URL; a store of the host's own is the host's to close."""
+        self._stores.close()
 
     def _first_license(self) -> License:
         first = next(name for name in self.catalog.tiers if not self.catalog.packages[name].includes)
