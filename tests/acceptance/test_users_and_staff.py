@@ -6,8 +6,10 @@ import smtplib
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from email.message import EmailMessage
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import seatperm
 from seatperm import (
@@ -30,9 +32,10 @@ from seatperm import (
     UnknownUserType,
     UserLimitReached,
 )
+from seatperm.cli import main
 from seatperm.testing import ManualClock
 
-from ..books import AddUser
+from ..books import CATALOG, AddUser
 from ..mail import MailServer
 
 LINK = "https://books.kauri.example/welcome?token={token}"
@@ -226,6 +229,23 @@ def test_the_welcome_mail_lets_its_reader_in(catalog: Catalog, url: str) -> None
 
 
 # Accepting
+
+
+def test_until_accepting_a_user_is_shown_as_not_activated_beside_the_address(tmp_path: Path) -> None:
+    """On the command line, where an operator lists the users."""
+    catalog, url = tmp_path / "catalog.toml", f"sqlite:///{tmp_path / 'books.db'}"
+    catalog.write_text(CATALOG, "utf-8")
+    org = seatperm.open(catalog, url)
+    invitation = org.users.invite(id="sam", email="sam@kauri.example", name="Sam")
+
+    def listed() -> list[str]:
+        options = ["users", "--catalog", str(catalog), "--store", url]
+        return CliRunner(env={"COLUMNS": "120"}).invoke(main, options).stdout.splitlines()[-1].split()
+
+    assert listed()[:5] == ["sam", "Sam", "sam@kauri.example", "Not", "activated"]
+    org.users.accept(invitation.token)
+    assert listed()[:4] == ["sam", "Sam", "sam@kauri.example", "app"]
+    org.close()
 
 
 def test_until_accepting_a_user_has_no_access_and_no_seat(org: Organization) -> None:

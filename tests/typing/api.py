@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Literal, assert_type
 
@@ -32,6 +33,8 @@ def opening(directory: DirectoryStore, sessions: SessionStore, catalog: Mapping[
     seatperm.open(Path("catalog.toml"), directory, session_store=sessions)
     seatperm.open(catalog, "memory://", lease=timedelta(minutes=5), staleness=timedelta(0), max_stale=timedelta(1))
     seatperm.open(seatperm.Catalog.load("catalog.json"), "memory://", clock=ManualClock(), orphans="keep")
+    sent: list[seatperm.Invitation] = []
+    seatperm.open(catalog, "memory://", on_invitation=sent.append)
     tenants = assert_type(seatperm.open_tenants("catalog.toml", "sqlite:///books.db"), seatperm.Tenants)
     assert_type(tenants.create("kauri", package="retail", add_ons=["pay"], session_limit=3), seatperm.Organization)
     assert_type(tenants["kauri"], seatperm.Organization)
@@ -73,7 +76,7 @@ def keeping(org: seatperm.Organization, until: datetime) -> None:
     invitation = org.users.invite(email="sam@kauri.example", name="Sam", roles=["clerk"], type="app", id=None)
     assert_type(invitation, seatperm.Invitation)
     assert_type(invitation.token, str)
-    assert_type(org.users.accept(invitation.token), seatperm.User)
+    sam = assert_type(org.users.accept(invitation.token), seatperm.User)
     tom = assert_type(org.users.add(id="tom", email="tom@kauri.example", name="Tom"), seatperm.User)
     assert_type(org.users["tom"], seatperm.User)
     assert_type(org.users.get("tom"), seatperm.User | None)
@@ -87,7 +90,15 @@ def keeping(org: seatperm.Organization, until: datetime) -> None:
     org.users.override("tom", "sales", {"actions": ["approve"], "scope": "own"})
     org.users.override("tom", "sales", ["view", seatperm.Grant("edit", scope="own")])
     org.users.clear(tom, "sales")
+    assert_type(org.users.copy_settings("tom", sam, "ann"), tuple[seatperm.User, ...])
     org.users.dismiss(tom)
+    org.users.forget("tom")
+    assert_type(invitation.message(sender="a@b.example", link="https://b.example/{token}"), EmailMessage)
+    joe = assert_type(org.staff.add("Joe Marsh", user=sam, id="s-1"), seatperm.Staff)
+    assert_type(org.staff.link(joe, "sam"), seatperm.Staff)
+    assert_type(org.staff.get("s-1"), seatperm.Staff | None)
+    assert_type(list(org.staff), list[seatperm.Staff])
+    assert_type(joe.user, str | None)
     org.set_global_permissions({"sales": "view"})
     assert_type(org.global_permissions, Mapping[str, Entry])
     listing = assert_type(org.roles("tom"), seatperm.RoleListing)

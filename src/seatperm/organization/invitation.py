@@ -45,7 +45,7 @@ class Invitation:
     user: User
     token: str = field(repr=False)
     until: datetime
-    organization: str = ""
+    organization: str
 
     def message(self, *, sender: str, link: str, subject: str | None = None, text: str | None = None) -> EmailMessage:
         """Return the e-mail to send, for `smtplib.SMTP.send_message`: to the address as it is kept.
