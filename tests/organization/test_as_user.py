@@ -259,3 +259,22 @@ def test_a_right_that_ends_is_gone_to_the_second(org: Organization, add: AddUser
     clock.advance(timedelta(hours=1))
     with pytest.raises(AccessDenied):
         org.as_user("temp").users.rename("tom", "Tom")
+
+
+def test_an_administrator_whose_setting_only_sleeps_is_not_touched_without_assign(
+    org: Organization, add: AddUser, clock: ManualClock
+) -> None:
+    add("sleeping", "organization_admin")
+    org.users.override("sleeping", "organization.users", "none", until=clock.now() + timedelta(days=1))
+    add("manager", "user_manager")
+    with pytest.raises(AccessDenied) as denied:
+        org.as_user("manager").users.change_email("sleeping", "mine@kauri.example")
+    assert denied.value.decision.action == "assign"
+
+
+def test_a_denied_resumption_renews_nothing(org: Organization, clock: ManualClock) -> None:
+    session = org.sign_in("tom")
+    clock.advance(timedelta(minutes=20))
+    with pytest.raises(AccessDenied):
+        org.as_user("clerk").resume(session.token)
+    assert next(iter(org.sessions)).expires_at == session.expires_at

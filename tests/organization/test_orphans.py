@@ -107,3 +107,18 @@ def test_a_mismatch_writes_nothing(store: str) -> None:
         seatperm.open(newer(roles="bookkeeper"), store)
     assert org.revision == revision
     org.close()
+
+
+def test_a_kept_base_entry_that_cannot_be_read_gives_no_more_than_before(store: str) -> None:
+    org = seatperm.open(older(), store)
+    org.set_global_permissions({"sales": "edit", "sales.invoices": "view:team"})
+    org.users.add(id="bob", email="bob@k.example", name="Bob")
+    assert not org.can("bob", "sales.invoices", "edit")
+    org.close()
+    catalog = older()
+    catalog["scopes"]["order"] = ["own", "all"]
+    catalog["roles"]["own_sales"]["grants"] = {"sales": "edit:own"}
+    kept = seatperm.open(catalog, store, orphans="keep")
+    assert kept.can("bob", "sales", "edit")
+    assert kept.widest_scope("bob", "sales.invoices", "view") is None
+    kept.close()

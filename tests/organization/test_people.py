@@ -344,3 +344,12 @@ def test_only_a_lasting_system_role_on_every_record_makes_an_administrator(
         org.users.lock("admin")
     org.users.accept(invited.token)
     org.users.lock("admin")
+
+
+def test_settings_that_end_do_not_hide_that_the_last_administrator_goes(org: Organization, clock: ManualClock) -> None:
+    """Today's personal setting gives assign, tomorrow's takes it: tomorrow nobody would be left."""
+    org.users.override("admin", "organization.users", "full", until=clock.now() + timedelta(days=1))
+    with pytest.raises(LastAdministrator):
+        org.users.override("admin", "organization", "none")
+    clock.advance(timedelta(days=2))
+    assert [user.id for user in org.who_can("organization.users", "assign")] == ["admin"]

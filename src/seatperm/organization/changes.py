@@ -260,28 +260,37 @@ class Change:
         return None if user.staff is None else self.store.staff_member(self.id, user.staff)
 
     def _may_assign(self, user: User) -> bool:
-        # As if active: whoever may unlock or reinvite an administrator could become one.
-        reader = self.view.as_known(evolve(user, state="active", locked=False, dismissed=False))
-        return reader is not None and "assign" in rules.actions(
-            self.view.catalog, self.record.license, reader, self.now, USERS, OWN
-        )
+        """Tell whether a user may assign, or will once accepted, unlocked, or when a personal setting ends.
+
+        Whoever may unlock, reinvite or readdress an administrator could become one.
+        """
+        known = self.view.as_known(evolve(user, state="active", locked=False, dismissed=False))
+        return known is not None and any(self._assigns(known, OWN, moment) for moment in self._moments(known))
 
     def _is_administrator(self, stored: User) -> bool:
-        """Tell whether a user holds assign by a system role, on every record and without an end."""
+        """Tell whether a user holds assign by a system role, on every record, from now on and without an end."""
         user = self.view.as_known(stored)
         if user is None or not user.active:
             return False
-        catalog, license = self.view.catalog, self.record.license
-        lasting = {
+        roles = self.view.catalog.roles
+        lasting: dict[str, datetime | None] = {
             role: None
             for role, until in user.roles.items()
-            if until is None and role in catalog.roles and catalog.roles[role].kind == "system"
+            if until is None and role in roles and roles[role].kind == "system"
         }
-        by_role = evolve(user, roles=lasting, base={}, overrides={})
-        return all(
-            "assign" in rules.actions(catalog, license, one, self.now, USERS, ALL)
-            for one in (by_role, evolve(user, roles=lasting))
+        by_role, with_settings = evolve(user, roles=lasting, base={}, overrides={}), evolve(user, roles=lasting)
+        return self._assigns(by_role, ALL, self.now) and all(
+            self._assigns(with_settings, ALL, moment) for moment in self._moments(user)
         )
+
+    def _assigns(self, user: User, scope: str, moment: datetime) -> bool:
+        allowed = rules.actions(self.view.catalog, self.record.license, user, moment, USERS, scope)
+        return "assign" in allowed
+
+    def _moments(self, user: User) -> tuple[datetime, ...]:
+        """Return the moments from which on a user's personal settings are others than before: now, and each end."""
+        ends = {kept.until for kept in user.overrides.values() if kept.until is not None and kept.until > self.now}
+        return (self.now, *sorted(ends))
 
     def _administrators(self) -> Iterator[User]:
         system = [name for name, role in self.view.catalog.roles.items() if role.kind == "system"]
@@ -323,7 +332,7 @@ def change(view: View, actor: str | None) -> Iterator[Change]:
         made = Change(view, store, actor, view.now())
         yield made
         made.finish()
-    view.fresh(staleness=0)
+    view.reread()
 
 
 def differences(before: User | None, after: User) -> dict[str, object]:

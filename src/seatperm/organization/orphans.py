@@ -36,16 +36,21 @@ class Reader:
     def user(self, user: User) -> User:
         """Return the user with what the catalog does not have made safe.
 
-        A role that it does not have is kept and gives nothing. An override that can't be read closes its
-        resource; an entry of the base that can't be read gives nothing. What is on a resource that the
-        catalog does not have can't be asked for.
+        A role that it does not have is kept and gives nothing. An override, or an entry of the base, that
+        can't be read closes its resource. What is on a resource that the catalog does not have can't be
+        asked for.
         """
-        overrides = {path: kept for path, kept in user.overrides.items() if path in self.catalog.resources}
-        bad = [path for path, kept in overrides.items() if not self._fit(path, kept.entry)]
-        for path in bad:
-            overrides[path] = Override((Grant(self.catalog.ladder(path).lowest),), overrides[path].until)
-        base = {path: entry for path, entry in user.base.items() if self._fit(path, entry)}
-        if not bad and len(overrides) == len(user.overrides) and len(base) == len(user.base):
+        overrides = {
+            path: kept if self._fit(path, kept.entry) else Override(self._closing(path), kept.until)
+            for path, kept in user.overrides.items()
+            if path in self.catalog.resources
+        }
+        base = {
+            path: entry if self._fit(path, entry) else self._closing(path)
+            for path, entry in user.base.items()
+            if path in self.catalog.resources
+        }
+        if overrides == user.overrides and base == user.base:
             return user
         return evolve(user, overrides=overrides, base=base)
 
@@ -77,6 +82,9 @@ class Reader:
         vendor = {name: role for name, role in self.catalog.roles.items() if name not in record.roles}
         own = {name: role for name, role in record.roles.items() if name not in unreadable}
         return self.catalog.with_roles({**vendor, **own})
+
+    def _closing(self, path: str) -> Entry:
+        return (Grant(self.catalog.ladder(path).lowest),)
 
     def _fit(self, path: str, entry: Entry) -> bool:
         known = self._fits.get((path, entry))
