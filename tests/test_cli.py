@@ -192,7 +192,7 @@ def test_roles_are_sorted_by_the_license(made: Books) -> None:
     told = made.out("roles")
     assert told.index("Current Package") < told.index("Other Packages") < told.index("System")
     assert "Held" not in told
-    assert made.csv("roles")[2] == "other_packages,stock_keeper,Stock keeper,trade,trade,"
+    assert made.csv("roles")[2] == "other_packages,stock_keeper,Stock keeper,trade,trade,,no"
 
 
 def test_roles_of_a_user_are_live_or_dormant(books: Books) -> None:
@@ -557,3 +557,50 @@ def test_shells_complete_live_sessions(books: Books) -> None:
         env={"_SEATPERM_COMPLETE": "bash_complete", "COMP_WORDS": "seatperm sessions end ", "COMP_CWORD": "3"}
     )
     assert done.stdout == f"plain,{session.id}\n"
+
+
+def test_an_operator_defines_and_removes_a_role_of_the_organizations_own(books: Books) -> None:
+    """It is listed, marked, given, and defined anew; what it can't hold is refused in one block."""
+    defined = books.json(
+        "define-role", "quotes", "--title", "Quotes", "--grant", "sales=view", "--grant", "sales=edit:own"
+    )
+    assert (defined["id"], defined["package"], defined["custom"]) == ("quotes", "essentials", True)
+    books.out("users", "assign", "tom", "quotes")
+    assert books.run("can", "tom", "sales", "edit", "--scope", "own").exit_code == 0
+    assert ["quotes", "Quotes", "own"] in [line.split() for line in books.out("roles").splitlines()]
+    books.out("define-role", "quotes", "--title", "Quotes", "--grant", "sales=view", "--include", "sales_staff")
+    assert books.run("can", "tom", "sales", "edit", "--scope", "own").exit_code == 1
+    for args, said in (
+        (("define-role", "quotes", "--title", "Quotes", "--grant", "stock=view"), "comes with 'trade'"),
+        (("define-role", "sales_staff", "--title", "Mine"), "in the catalog"),
+        (("define-role", "quotes", "--title", "Quotes", "--grant", "sales"), "no resource and level"),
+        (("remove-role", "sales_staff"), "unknown role 'sales_staff' among the organization's own"),
+    ):
+        done = books.run(*args)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert said in done.stderr
+    assert books.out("remove-role", "quotes") == "removed\n"
+    assert "quotes" not in books.out("roles", "tom")
+
+
+def test_a_diff_tells_whether_a_new_catalog_changes_anything(books: Books) -> None:
+    """Exit code 0 for nothing, 1 for something, 2 for a catalog that is none; the store stays as it is."""
+    new = books.folder / "new.toml"
+    text = books.catalog.read_text("utf-8")
+    new.write_text(text.replace("Kauri accounting", "Kauri accounting 2"), "utf-8")
+    same = books.run("diff", str(books.catalog), str(new))
+    assert (same.exit_code, same.stdout.split()) == (0, ["Who", "gains", "or", "loses", "access", "none"])
+    new.write_text(text.replace('"sales.invoices" = ["view", "edit:own"]', '"sales.invoices" = "view"'), "utf-8")
+    before = sha256(books.store.read_bytes()).digest()
+    done = books.run("diff", str(books.catalog), str(new), "--format", "csv")
+    cause = """"the role 'sales_staff' says ""view"" on 'sales.invoices' instead of [""view"", ""edit:own""]\""""
+    assert done.exit_code == 1
+    assert done.stdout.splitlines()[1:] == [
+        f"{user},lost,sales.invoices,{action},own,{cause}" for user in ("mere", "tom") for action in ("create", "edit")
+    ]
+    told = books.run("diff", str(books.catalog), str(new)).stdout
+    assert "sales.invoices (create:own, edit:own)" in " ".join(told.split()) or "(create:own," in told
+    new.write_text(text.replace("[roles]", "[roles]\nclerk = {}"), "utf-8")
+    broken = books.run("diff", str(books.catalog), str(new))
+    assert (broken.exit_code, broken.stdout) == (2, "")
+    assert sha256(books.store.read_bytes()).digest() == before

@@ -42,6 +42,9 @@ CALLS = {
     "users invite": ("users", "invite", *MAIL),
     "access": ("access", "tom"),
     "roles": ("roles", "tom"),
+    "define-role": ("define-role", "night", "--title", "Night till", "--grant", "sales=view"),
+    "remove-role": ("remove-role", "quotes"),
+    "diff": ("diff", "{catalog}", "{catalog}"),
     "sessions": ("sessions",),
     "sessions end": ("sessions", "end", "none"),
     "license": ("license",),
@@ -54,7 +57,7 @@ CALLS = {
 }
 """A call of every command that prints JSON."""
 
-WITHIN_ROLES = {"id", "title", "package", "comes_with", "until"}
+WITHIN_ROLES = {"id", "title", "package", "comes_with", "until", "custom"}
 """What stands in the lists of `roles`."""
 
 
@@ -87,6 +90,9 @@ def test_programs_get_what_the_page_says(tmp_path: Path) -> None:
     made = tmp_path / "made"
     made.mkdir()
     books = make(made)
+    org = books.org()
+    org.define_role("quotes", title="Quotes", grants={"sales.invoices": "view:own"})
+    org.close()
     file, public = signed_license(tmp_path)
     page = told()
     wrong: dict[str, object] = {}

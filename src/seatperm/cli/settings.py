@@ -62,13 +62,12 @@ class Settings:
         try:
             where = store_url("session-store", self.session_store or self.store, mode) if seats else "memory://"
             tenants = open_tenants(self.catalog, directory, session_store=where, orphans=self.orphans)
-        except BaseException:
-            directory.close()
-            raise
-        try:
-            yield tenants[self._organization(directory)]
+            try:
+                yield tenants[self._organization(directory)]
+            finally:
+                tenants.close()
         finally:
-            tenants.close()
+            directory.close()
 
     def _organization(self, directory: DirectoryStore) -> str:
         known = list(islice(directory.organizations(), 1000))
