@@ -211,8 +211,9 @@ def test_a_message_that_could_not_let_anybody_in_is_refused(org: Organization, w
     assert refused.value.what in wrong
 
 
-def test_the_welcome_mail_lets_its_reader_in(catalog: Catalog, url: str) -> None:
-    """By way of a real mail server."""
+@pytest.mark.parametrize("address", ["Sam@kauri.example", "Zoë@kauri.example"])
+def test_the_welcome_mail_lets_its_reader_in(catalog: Catalog, url: str, address: str) -> None:
+    """By way of a real mail server; addresses in every script arrive as they are."""
     with MailServer() as server:
 
         def welcome(invitation: Invitation) -> None:
@@ -220,9 +221,11 @@ def test_the_welcome_mail_lets_its_reader_in(catalog: Catalog, url: str) -> None
                 mail.send_message(invitation.message(sender=SENDER, link=LINK))
 
         org = seatperm.open(catalog, url, on_invitation=welcome)
-        org.users.invite(id="sam", email="Sam@kauri.example", name="Sam")
+        invitation = org.users.invite(id="sam", email=address, name="Sam")
     (sent,) = server.received
-    assert (sent.sender, sent.recipients) == ("no-reply@kauri.example", ["Sam@kauri.example"])
+    assert (sent.sender, sent.recipients) == ("no-reply@kauri.example", [address])
+    assert sent.message["To"] == f"Sam <{address}>"
+    assert address.encode() in invitation.message(sender=SENDER, link=LINK).as_bytes()
     token = sent.message.get_content().partition("token=")[2].split()[0]
     assert org.users.accept(token).id == "sam"
     org.close()
@@ -616,6 +619,9 @@ def test_who_was_forgotten_before_joining_joins_as_somebody_new(tenants: Tenants
     kauri.users.forget("rob")
     joined = tui.users.accept(rob.token)
     assert (joined.id, joined.email, joined.name) == (rob.user.id, "rob@bluff.example", "R.")
+    kauri.users.add(id="rob", email="another@bluff.example", name="Robin")
+    again = tui.users.accept(tui.users.reinvite(joined).token)
+    assert (again.id, again.name) == (joined.id, "R.")
     assert tui.users.change_email(joined, "robert@bluff.example").user.email == "robert@bluff.example"
 
 
