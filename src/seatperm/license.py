@@ -85,8 +85,12 @@ def problems(license: License) -> Iterator[str]:
         yield f"valid_until {license.valid_until.isoformat()} is not after valid_from"
 
 
+MOST = 1_000_000_000
+"""The most sessions or named users that a license may speak of: more is a slip of the keyboard."""
+
+
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST
 
 
 def monthly_charge(catalog: Catalog, license: License) -> Money | None:

@@ -278,3 +278,23 @@ def test_a_denied_resumption_renews_nothing(org: Organization, clock: ManualCloc
     with pytest.raises(AccessDenied):
         org.as_user("clerk").resume(session.token)
     assert next(iter(org.sessions)).expires_at == session.expires_at
+
+
+def test_a_preview_names_only_whom_one_may_view(org: Organization) -> None:
+    org.users.assign("clerk", "sales_staff")
+    org.users.override("clerk", "organization.license", "view")
+    assert {effect.user_id for effect in org.as_user("clerk").preview_license(package="essentials").effects} == {
+        "clerk"
+    }
+    assert {effect.user_id for effect in org.preview_license(package="essentials").effects} == {"clerk", "tom"}
+
+
+@pytest.mark.parametrize("who", ["ghost", "locked"])
+def test_who_is_nobody_here_reads_nothing(org: Organization, add: AddUser, who: str) -> None:
+    add("locked", "organization_admin")
+    org.users.lock("locked")
+    acting = org.as_user(who)
+    for call in (acting.roles, lambda: acting.users.by_email("locked@kauri.example"), lambda: acting.users["locked"]):
+        with pytest.raises(AccessDenied):
+            call()
+    assert list(acting.users) == []

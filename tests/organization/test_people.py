@@ -353,3 +353,22 @@ def test_settings_that_end_do_not_hide_that_the_last_administrator_goes(org: Org
         org.users.override("admin", "organization", "none")
     clock.advance(timedelta(days=2))
     assert [user.id for user in org.who_can("organization.users", "assign")] == ["admin"]
+
+
+@pytest.mark.parametrize("leaving", ["dismiss", "forget", "change_email"])
+def test_a_session_from_before_somebody_left_does_not_come_back_with_them(
+    org: Organization, add: AddUser, leaving: str
+) -> None:
+    add("tom", "sales_staff")
+    session = org.sign_in("tom")
+    if leaving == "change_email":
+        org.users.accept(org.users.change_email("tom", "reid@kauri.example").token)
+    else:
+        getattr(org.users, leaving)("tom")
+        org.users.add(id="tom", email="other@kauri.example", name="Other", roles=["organization_admin"])
+    assert org.can("tom", "organization.users", "view", scope="own")
+    with pytest.raises(SessionEnded):
+        org.resume(session.token)
+    with pytest.raises(SessionEnded):
+        session.can("sales", "view")
+    assert len(org.sessions) == 0

@@ -201,3 +201,30 @@ def test_a_relation_may_be_told_for_every_organization_or_for_one(tenants: Tenan
     record = object()
     assert tenants["kauri"].can("kauri-user", "sales.invoices", "edit", record)
     assert not tenants["tui"].can("tui-user", "sales.invoices", "edit", record)
+
+
+def test_nothing_of_an_invitation_tells_that_the_person_is_known_elsewhere(tenants: Tenants) -> None:
+    kauri, tui = tenants["kauri"], tenants["tui"]
+    kauri.users.add(id="rob", email="rob@bluff.example", name="Rob Hale")
+    invitation = tui.users.invite(email="rob@bluff.example", name="Robert")
+    seen = [
+        invitation.user,
+        tui.users[invitation.user.id],
+        tui.users.by_email("rob@bluff.example"),
+        *tui.users,
+        tui.users.lock(invitation.user),
+        tui.users.reinvite(invitation.user).user,
+    ]
+    for user in seen:
+        assert user is not None
+        assert user.person == user.id == invitation.user.id
+
+
+def test_who_comes_back_is_called_what_the_person_is_called_elsewhere(tenants: Tenants) -> None:
+    kauri, tui = tenants["kauri"], tenants["tui"]
+    kauri.users.add(id="rob", email="rob@bluff.example", name="Rob Hale")
+    tui.users.accept(tui.users.invite(email="rob@bluff.example", name="R").token)
+    tui.users.dismiss("rob")
+    back = tui.users.accept(tui.users.invite(email="rob@bluff.example", name="Totally Else").token)
+    assert (back.id, back.name) == ("rob", "Rob Hale")
+    assert kauri.users["rob"].name == "Rob Hale"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
@@ -25,6 +25,28 @@ def user_id(user: str | User) -> str:
     if isinstance(user, User):
         return user.id
     raise InvalidValue("user", user, "a user id or a User")
+
+
+def text(what: str, value: str) -> str:
+    """Return a name as it is.
+
+    Raises:
+        InvalidValue: it is no string.
+    """
+    if not isinstance(value, str):
+        raise InvalidValue(what, value, "a string")
+    return value
+
+
+def texts(what: str, values: Iterable[str]) -> tuple[str, ...]:
+    """Return names as they are.
+
+    Raises:
+        InvalidValue: they are no strings, or one string, which would be read letter by letter.
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise InvalidValue(what, values, "a list of strings")
+    return tuple(text(what, value) for value in values)
 
 
 @frozen
@@ -77,6 +99,8 @@ class Asking:
         """Iterate over the users whom the one who asks may view, in the order of their ids."""
         if self.may(USERS):
             return self.view.everyone()
+        if not self.may(USERS, scope=OWN):
+            return iter(())
         oneself = self.view.as_known(self.view.directory.user(self.view.id, self.actor or ""))
         return iter(() if oneself is None else (oneself,))
 

@@ -28,7 +28,7 @@ from ..errors import (
 from ..license import License, packages_with
 from ..license_files import LicenseFile
 from ..stores import DirectoryChange
-from .view import View
+from .view import View, shown
 
 SUGGESTED = 10
 """How many users are named at the most whose lock would make room."""
@@ -115,7 +115,7 @@ class Change:
         """
         organization = organization or self.id
         if after == before:
-            return after
+            return shown(after)
         if organization == self.id:
             self._keep_to_user_limit(before, after)
             self._watch_administrators(before, after)
@@ -123,7 +123,7 @@ class Change:
         self.store.put_user(organization, after, email_key=key)
         told = differences(before, after) if details is None else details
         self.event(kind, after.id, told, organization=organization)
-        return after
+        return shown(after)
 
     def rename(self, kind: str, before: User, after: User) -> None:
         """Write a user under another id, with its event."""

@@ -25,7 +25,7 @@ The record is of whatever type the host's function says: with `object`, a checke
 """
 
 
-def relatable(catalog: Catalog, resource: str) -> str:
+def relatable(catalog: Catalog, resource: str, function: Relation) -> str:
     """Return the resource if a function may tell how users relate to its records.
 
     Raises:
@@ -35,6 +35,8 @@ def relatable(catalog: Catalog, resource: str) -> str:
     catalog.require_resource(resource)
     if resource == USERS:
         raise InvalidValue("resource", resource, "another one: it relates by itself, own for oneself")
+    if not callable(function):
+        raise InvalidValue("function", function, "a function of a user, a record and an action")
     return resource
 
 
@@ -169,7 +171,12 @@ class Deciding:
         Raises:
             All that `can` raises.
         """
-        return [self.can(user, resource, action) for resource, action in checks]
+        if isinstance(checks, str) or not isinstance(checks, Iterable):
+            raise InvalidValue("checks", checks, "a list of (resource, action)")
+        pairs = list(checks)
+        if any(not isinstance(pair, tuple | list) or len(pair) != 2 for pair in pairs):
+            raise InvalidValue("checks", pairs, "a list of (resource, action)")
+        return [self.can(user, resource, action) for resource, action in pairs]
 
     def widest_scope(self, user: str | User, resource: str, action: str) -> str | None:
         """Return the widest scope at which a user may do this, None for none: for menus and list filters.
@@ -233,7 +240,7 @@ class Deciding:
                 return self.relate(resource, given)
 
             return decorate
-        self._relations[relatable(self.catalog, resource)] = function
+        self._relations[relatable(self.catalog, resource, function)] = function
         return function
 
     def _known(self, user: str | User) -> User:

@@ -13,14 +13,14 @@ from .. import license_files
 from ..catalog import USERS, Catalog, CatalogLike, Entry, GrantLike, written_entry
 from ..clock import aware
 from ..directory import User
-from ..errors import InvalidLicense
+from ..errors import InvalidLicense, InvalidValue
 from ..license import License
 from ..loading.checks import parse_entry
 from ..money import Money
 from . import answers
 from . import roles as own_roles
 from .answers import Effect, LicenseChange, ListedRole, RoleListing
-from .asking import Asking, user_id
+from .asking import Asking, texts, user_id
 from .catalog_diff import CatalogChange, preview_catalog
 from .changes import change
 from .deciding import Deciding
@@ -55,7 +55,7 @@ class Organization(Deciding):
     @property
     def users(self) -> Users:
         """The organization's users."""
-        return Users(self._view, self._asking, self._on_invitation)
+        return Users(self._view, self._asking, self._on_invitation, self._end_sessions)
 
     @property
     def staff(self) -> StaffRecords:
@@ -70,6 +70,8 @@ class Organization(Deciding):
             AccessDenied: called through `as_user` about a user who may not be viewed.
         """
         self._view.fresh()
+        if self._asking.actor is not None:
+            self._asking.may_view(self._asking.actor)
         known = None if user is None else self._known(user)
         return answers.list_roles(self.catalog, self._view.record, known, self._view.now())
 
@@ -142,6 +144,8 @@ class Organization(Deciding):
         """
         with change(self._view, self._asking.actor) as made:
             made.ask("assign")
+            if not isinstance(entries, Mapping):
+                raise InvalidValue("entries", entries, "an entry for each resource, such as {'sales': 'view'}")
             after = {path: parse_entry(self.catalog, path, value) for path, value in entries.items()}
             before = made.store.organization(self.id)
             if after != dict(before.global_permissions):
@@ -293,9 +297,12 @@ class Organization(Deciding):
         self._asking.host_only("edit")
         self._close()
 
+    def _end_sessions(self, user: str) -> None:
+        self._seating.end_all(user, self._asking.actor)
+
     def _license_change(self, before: License, after: License) -> LicenseChange:
         def effects() -> Iterator[Effect]:
-            return answers.effects(self._view.compiled, before, after, self._view.everyone, self._view.now())
+            return answers.effects(self._view.compiled, before, after, self._asking.visible, self._view.now())
 
         charges = [licenses.monthly_charge(self.catalog, license) for license in (before, after)]
         return LicenseChange(before, after, charges[0], charges[1], effects)
@@ -312,9 +319,12 @@ def new_license(catalog: Catalog, before: License, terms: answers.Terms) -> Lice
         raise InvalidLicense([f"{name!r} is none of its terms" for name in unknown])
     if "package" in terms:
         catalog.require_package(terms["package"], add_on=False)
-    for name in terms.get("add_ons", ()):
+    for name in texts("add_ons", terms.get("add_ons", ())):
         catalog.require_package(name, add_on=True)
-    for role in terms.get("reserved", ()):
+    reserved = terms.get("reserved", {})
+    if not isinstance(reserved, Mapping):
+        raise InvalidValue("reserved", reserved, "a number of seats for each role")
+    for role in reserved:
         catalog.require_role(role)
     moments = {
         name: aware(name, moment)

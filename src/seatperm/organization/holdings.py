@@ -12,7 +12,7 @@ from ..clock import aware
 from ..directory import Override, User, with_override, with_role, without_override, without_role
 from ..errors import InvalidValue, UnknownUserType
 from ..loading.checks import parse_entry
-from .asking import Asking, user_id
+from .asking import Asking, text, user_id
 from .changes import Change, change, differences
 from .view import View
 
@@ -56,7 +56,7 @@ class Holdings:
         with self._change() as made:
             made.ask("assign")
             before = made.user(user_id(user))
-            if role not in before.roles:
+            if text("role", role) not in before.roles:
                 made.view.catalog.require_role(role)
             return made.put("role.unassigned", before, without_role(before, role))
 
@@ -93,7 +93,7 @@ class Holdings:
         with self._change() as made:
             made.ask("assign")
             before = made.user(user_id(user))
-            if resource not in before.overrides:
+            if text("resource", resource) not in before.overrides:
                 made.view.catalog.require_resource(resource)
             made.may_be_set(before, resource)
             return made.put("override.cleared", before, without_override(before, resource))
@@ -155,7 +155,7 @@ class Holdings:
 def known_type(made: Change, type: str) -> str:
     """Return the user type, or raise `UnknownUserType`."""
     known = made.view.catalog.user_types
-    if type not in known:
+    if text("type", type) not in known:
         raise UnknownUserType(type, known)
     return type
 

@@ -61,6 +61,9 @@ class Invitation:
             InvalidValue: `{token}` is missing from the link, or `{link}` from the text; or the sender or the
                 subject fits no mail.
         """
+        for what, given in (("sender", sender), ("link", link), ("subject", subject or ""), ("text", text or "")):
+            if not isinstance(given, str):
+                raise InvalidValue(what, given, "a string")
         if "{token}" not in link:
             raise InvalidValue("link", link, "a URL with {token} in it")
         text = TEXT if text is None else text

@@ -245,7 +245,7 @@ class Tenants:
             UnknownResource: the catalog has none of that name.
             InvalidValue: it is `organization.users`, which relates by itself: own for oneself.
         """
-        self._relations[relatable(self.catalog, resource)] = function
+        self._relations[relatable(self.catalog, resource, function)] = function
         return function
 
     def only(self) -> Organization:

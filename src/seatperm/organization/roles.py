@@ -14,6 +14,7 @@ from ..directory import User, identifier, without_role
 from ..errors import InvalidGrant, InvalidValue, RoleExists, UnknownRole
 from ..license import License, packages_with
 from ..loading.checks import NAME, parse_entry
+from .asking import text
 from .changes import Change, change
 from .view import View
 
@@ -59,7 +60,7 @@ def remove_role(view: View, actor: str | None, id: str) -> None:
     with change(view, actor) as made:
         made.ask("assign")
         record = made.store.organization(made.id)
-        if id not in record.roles:
+        if text("id", id) not in record.roles:
             raise UnknownRole(id, record.roles, where=" among the organization's own")
         roles = {
             name: evolve(role, includes=[included for included in role.includes if included != id])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from uuid import uuid4
 
 from attrs import define, evolve
@@ -16,10 +16,11 @@ from ..errors import (
     UserExists,
 )
 from ..sessions import token_hash
-from .asking import user_id
+from .asking import texts, user_id
 from .changes import Change
 from .holdings import Holdings, known_type
 from .invitation import Invitation, OnInvitation, new_invitation
+from .view import shown
 
 
 @define(eq=False, repr=False)
@@ -30,7 +31,8 @@ class Users(Holdings):
     user may view.
     """
 
-    _on_invitation: OnInvitation | None = None
+    _on_invitation: OnInvitation | None
+    _end_sessions: Callable[[str], None]
 
     def __getitem__(self, id: str) -> User:
         """Return a user by id.
@@ -39,6 +41,7 @@ class Users(Holdings):
             UnknownUser: there is none.
             AccessDenied: the one who asks may not view that user.
         """
+        id = user_id(id)
         self._asking.may_view(id)
         user = self._stored(id)
         if user is None:
@@ -51,6 +54,7 @@ class Users(Holdings):
         Raises:
             AccessDenied: the one who asks may not view that user.
         """
+        id = user_id(id)
         self._asking.may_view(id)
         return self._stored(id)
 
@@ -63,8 +67,7 @@ class Users(Holdings):
         """
         key = email_key(email)
         found = next((user for user in self._view.directory.users(self._view.id, email_key=key)), None)
-        if found is None or not self._asking.is_actor(found.id):
-            self._asking.may_view(None)
+        self._asking.may_view(found.id if found is not None and self._asking.is_actor(found.id) else None)
         return self._view.as_known(found)
 
     def __iter__(self) -> Iterator[User]:
@@ -107,7 +110,7 @@ class Users(Holdings):
         key, name = email_key(email), person_name(name)
         token, pending = new_invitation(self._view.now())
         with self._change() as made:
-            wanted = self._newcomer(made, email.strip(), name, tuple(roles), type)
+            wanted = self._newcomer(made, email.strip(), name, texts("roles", roles), type)
             _set_session_limit(made, session_limit)
             before = self._make_room(made, email, key, id)
             known = next((user for where, user in made.store.people(key) if where != made.id), None)
@@ -115,7 +118,7 @@ class Users(Holdings):
             person = known.person if known is not None else new_id
             user = evolve(wanted, id=new_id, person=person, state="invited", invitation=pending)
             made.put("user.invited", None, user)
-        return self._handed_over(Invitation(user, token, pending.until, self._view.id))
+        return self._handed_over(Invitation(shown(user), token, pending.until, self._view.id))
 
     def add(
         self,
@@ -139,8 +142,9 @@ class Users(Holdings):
             UserLimitReached: the license admits no more named users.
         """
         key, name = email_key(email), person_name(name)
+        identifier("id", id)
         with self._change() as made:
-            wanted = self._newcomer(made, email.strip(), name, tuple(roles), type)
+            wanted = self._newcomer(made, email.strip(), name, texts("roles", roles), type)
             _set_session_limit(made, session_limit)
             if any(where != made.id for where, _ in made.store.people(key)):
                 raise EmailTaken(email)
@@ -159,7 +163,7 @@ class Users(Holdings):
             before = self._touched(made, user, "create")
             after = evolve(before, invitation=pending)
             made.put("user.reinvited", before, after, details={"until": pending.until.isoformat()})
-        return self._handed_over(Invitation(after, token, pending.until, self._view.id))
+        return self._handed_over(Invitation(shown(after), token, pending.until, self._view.id))
 
     def accept(self, token: str) -> User:
         """Accept an invitation: the user is active from now on. The host calls it when the link is followed.
@@ -170,7 +174,7 @@ class Users(Holdings):
             AccessDenied: called through `as_user`.
         """
         if not isinstance(token, str):
-            raise InvalidValue("token", token, "the token of an invitation, a string")
+            raise InvalidValue("token", token.__class__, "the token of an invitation, a string")
         with self._change() as made:
             made.host_only("create")
             found = made.store.invited(token_hash(token))
@@ -183,6 +187,7 @@ class Users(Holdings):
             known = self._known_elsewhere(made, before)
             if known is not None:
                 after = evolve(after, id=known.id, email=known.email, name=known.name)
+            if after.id != before.id:
                 made.rename("user.accepted", before, after)
             else:
                 made.put("user.accepted", before, evolve(after, person=after.id))
@@ -249,7 +254,8 @@ class Users(Holdings):
                 if joining.id != joining.person and joining.invitation is not None:
                     detached = evolve(joining, person=joining.id, invitation=None)
                     made.put("user.invitation_voided", joining, detached, organization=organization)
-        return self._handed_over(Invitation(after, token, pending.until, self._view.id))
+        self._end_sessions(before.id)
+        return self._handed_over(Invitation(shown(after), token, pending.until, self._view.id))
 
     def dismiss(self, user: str | User) -> None:
         """Take a user out of this organization, with everything held here; the record is kept for the trail.
@@ -265,6 +271,7 @@ class Users(Holdings):
             before = self._touched(made, user, "delete")
             made.put("user.dismissed", before, _taken_out(before))
             made.unlink_staff(before)
+        self._end_sessions(before.id)
 
     def forget(self, user: str | User) -> None:
         """Erase what is personal about a user in this organization, dismissed now or before; it can't be undone.
@@ -290,6 +297,7 @@ class Users(Holdings):
                 for one in (id, *self._former_ids(id)):
                     made.store.erase(made.id, one)
                 made.put("user.forgotten", before, after, details={})
+        self._end_sessions(id)
 
     def _stored(self, id: str) -> User | None:
         return self._view.as_known(self._view.directory.user(self._view.id, id))
@@ -339,16 +347,20 @@ class Users(Holdings):
             raise UserExists(id)
         if before is not None and before.id != id:
             made.store.put_user(made.id, before, email_key=None)
+            made.event("user.email_freed", before.id, {})
         return made.store.user(made.id, id)
 
     def _known_elsewhere(self, made: Change, invited: User) -> User | None:
         """Return the person who joins, as another organization knows the person; None for somebody new."""
-        if invited.person == invited.id:
-            return None
-        everywhere = made.store.person(invited.person)
-        return next(
-            (one for where, one in everywhere if where != made.id and one.id == invited.person and one.email), None
-        )
+        elsewhere = [
+            one
+            for where, one in made.store.person(invited.person)
+            if where != made.id and one.id == invited.person and one.email
+        ]
+        accepted = [one for one in elsewhere if one.state == "active"]
+        if invited.person == invited.id:  # back again, under the id that is known here already
+            elsewhere = accepted
+        return min(accepted or elsewhere, key=lambda one: one.dismissed, default=None)
 
     def _everywhere(self, made: Change, user: User) -> list[tuple[str, User]]:
         everywhere = made.store.person(user.person)

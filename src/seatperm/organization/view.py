@@ -147,7 +147,7 @@ class View:
         """Return a stored user with what the catalog does not have made safe; None for nobody and the dismissed."""
         if user is None or user.dismissed:
             return None
-        return self._reader.user(user)
+        return self._reader.user(shown(user))
 
     def stored_record(self) -> Organization:
         """Return the organization's record from the store, with what the catalog does not have made safe."""
@@ -249,6 +249,11 @@ class View:
                     found = f"it is at revision {self.record.revision}, and {revision} was asked for"
                     raise StoreUnavailable(self.directory.url, found)
                 sleep(0.01)
+
+
+def shown(user: User) -> User:
+    """Return a user as hosts may see it: who the person is elsewhere is told only once the invitation is accepted."""
+    return user if user.person == user.id else evolve(user, person=user.id)
 
 
 def _keep(kept: dict[str, V], id: str, value: V) -> None:
