@@ -44,7 +44,7 @@ CALLS: dict[str, Call] = {
     "add type": lambda org, odd: org.users.add(id="q", email="q@k.example", name="Q", type=odd),
     "add one role": lambda org, odd: org.users.add(id="q", email="q@k.example", name="Q", roles=[odd]),
     "assign role": lambda org, odd: org.users.assign("tom", odd),
-    "assign until": lambda org, odd: org.users.assign("tom", "bookkeeper", until=odd or "soon"),
+    "assign until": lambda org, odd: org.users.assign("tom", "bookkeeper", until=_but_none(odd)),
     "unassign role": lambda org, odd: org.users.unassign("tom", odd),
     "override resource": lambda org, odd: org.users.override("tom", odd, "edit"),
     "override grant": lambda org, odd: org.users.override("tom", "sales", odd),
