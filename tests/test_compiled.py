@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from attrs import evolve
 
 from seatperm.catalog import Action, Catalog, Entry, Grant, Ladder, Package, Resource, Role
-from seatperm.compiled import Compiled, Slot
+from seatperm.compiled import Compiled, Slot, holdings
 from seatperm.directory import Override, User
 from seatperm.errors import UnknownAction, UnknownResource, UnknownScope
 from seatperm.license import License
@@ -148,3 +149,32 @@ def test_a_resource_whose_name_begins_like_another_is_not_below_it() -> None:
     mere = row(evolve(MERE, base={}), compiled=compiled)
     assert compiled.allows(mere, compiled.slot("sales.invoices", "view", "all"))
     assert not compiled.allows(mere, compiled.slot("sales-b", "view", "own"))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"locked": True},
+        {"state": "invited"},
+        {"roles": {}},
+        {"roles": {"clerk": NOW}},
+        {"base": {}},
+        {"base": {"sales": (Grant("view", scope="own"),)}},
+        {"overrides": {}},
+        {"overrides": {"sales": Override((Grant("edit"),))}},
+        {"overrides": {"sales": Override((Grant("view"),), NOW)}},
+    ],
+    ids=repr,
+)
+def test_who_may_do_other_things_holds_something_else(other: dict[str, Any]) -> None:
+    """Previews compute users with the same holdings once."""
+    user = User(
+        "mere",
+        "mere@kauri.example",
+        "Mere",
+        roles={"clerk": None},
+        base={"sales": (Grant("view"),)},
+        overrides={"sales": Override((Grant("view"),))},
+    )
+    assert holdings(user) == holdings(evolve(user, id="tom", email="tom@kauri.example", name="Tom"))
+    assert holdings(user) != holdings(evolve(user, **other))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .money import Money
     from .organization import (
         Access,
+        CatalogChange,
         Invitation,
         LicenseChange,
         Organization,
@@ -77,6 +78,7 @@ _HOMES = {
     "money": ("Money",),
     "organization": (
         "Access",
+        "CatalogChange",
         "Invitation",
         "LicenseChange",
         "Organization",
@@ -110,6 +112,7 @@ __all__ = [
     "AccessDenied",
     "Action",
     "Catalog",
+    "CatalogChange",
     "CatalogError",
     "CatalogMismatch",
     "Decision",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import pytest
 from attrs import evolve
@@ -344,17 +344,27 @@ def test_a_preview_of_a_new_catalog_counts_them_in(org: Organization, add: AddUs
     }
 
 
+@pytest.mark.parametrize(
+    "altered",
+    [
+        {"kind": "system", "package": None, "grants": {"organization": (seatperm.Grant("full"),)}},
+        {"kind": "system", "grants": {"sales": (seatperm.Grant("full"),)}},
+        {"grants": {"organization": (seatperm.Grant("full"),)}},
+        {"everything": True, "grants": {}},
+    ],
+    ids=["system", "system in a package", "of the organization", "everything"],
+)
 def test_a_stored_one_that_no_organization_could_define_gives_nothing(
-    first: Organization, directory: DirectoryStore, clock: ManualClock
+    first: Organization, directory: DirectoryStore, clock: ManualClock, altered: dict[str, Any]
 ) -> None:
     """A store that somebody altered by hand makes nobody an administrator."""
+    first.set_global_permissions({})
+    first.users.reset("tom")
     first.define_role("night", title="Night", grants={"sales": "view"})
     first.users.assign("tom", "night")
     with directory.change() as store:
         record = store.organization(first.id)
-        full = (seatperm.Grant("full"),)
-        boss = evolve(record.roles["night"], kind="system", package=None, grants={"organization": full})
-        store.put_organization(evolve(record, roles={"night": boss}))
+        store.put_organization(evolve(record, roles={"night": evolve(record.roles["night"], **altered)}))
     clock.advance(timedelta(seconds=1))
-    assert not first.can("tom", USERS, "assign")
+    assert everything(first, "tom") == {(USERS, "view", "own")}
     assert ids(first.roles("tom").dormant) == ["night"]

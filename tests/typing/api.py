@@ -104,6 +104,9 @@ def keeping(org: seatperm.Organization, until: datetime) -> None:
     listing = assert_type(org.roles("tom"), seatperm.RoleListing)
     for role in (*listing.current_package, *listing.other_packages, *listing.system, *listing.held, *listing.dormant):
         assert_type(role.comes_with, tuple[str, ...])
+    role = org.define_role("night", title="Night till", grants={"sales": ["view", "edit:own"]}, includes=["clerk"])
+    assert_type(role.custom, bool)
+    org.remove_role(role.id)
     assert_type(org.as_user("tom"), seatperm.Organization)
     for event in org.audit:
         assert_type(event, seatperm.Event)
@@ -124,6 +127,10 @@ def paying(org: seatperm.Organization, until: datetime) -> None:
     assert_type(org.change_license(add_ons={"pay"}, user_limit=None, seat_per="user"), seatperm.LicenseChange)
     for effect in change.effects:
         assert_type(effect.lost, tuple[tuple[str, str, str], ...])
+    newer = assert_type(org.preview_catalog("newer.toml"), seatperm.CatalogChange)
+    assert_type(newer.unknown, tuple[str, ...])
+    for found in newer.effects:
+        assert_type([one.cause for one in found.lost], list[str])
 
 
 def seating(org: seatperm.Organization) -> None:
