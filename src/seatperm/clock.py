@@ -46,9 +46,8 @@ def _boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
-        # Without a boot id, the minute of the boot names it; a wall clock stepped by a minute or more
-        # between two openings then voids the earlier leases.
-        return f"booted-{round((time.time() - time.monotonic()) / 60)}"
+        # A guess that two processes make differently would void leases that are held: better none.
+        return "unknown"
 
 
 def micros(seconds: float) -> int:
