@@ -33,6 +33,7 @@ ROOMS = (
     ("clock", "money"),
     ("catalog",),
     ("loading",),
+    ("facts",),
     ("rules",),
     ("compiled",),
     ("license", "license_files", "signing", "directory", "sessions", "audit"),

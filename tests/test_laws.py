@@ -14,8 +14,8 @@ from seatperm import rules
 from seatperm.catalog import Catalog, Entry
 from seatperm.compiled import Compiled, Reach
 from seatperm.directory import Override, User, with_role
+from seatperm.facts import Holder
 from seatperm.license import License
-from seatperm.rules import Holder
 from seatperm.testing.strategies import catalogs, licenses, moments, users
 
 law = settings(

@@ -20,7 +20,8 @@ from functools import lru_cache
 from attrs import frozen
 
 from .catalog import ALL, ORGANIZATION, OWN, USERS, Catalog, Entry, Grant, Role
-from .rules import Holder, Pair, Terms, as_pairs, closes, is_valid, levels
+from .facts import Holder, Terms
+from .rules import Pair, as_pairs, closes, is_valid, levels
 
 Slot = tuple[int, int]
 """Where a row holds one answer: the byte, and the bit in that byte."""
