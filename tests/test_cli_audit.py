@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from seatperm import audit
+from seatperm import InvalidValue, audit
+from seatperm.organization.trail import KINDS
 
 from .cli_books import Books, make
 
@@ -75,3 +79,55 @@ def test_what_makes_no_sense_is_refused(books: Books, args: tuple[str, ...]) -> 
 
 def test_json_lines_are_the_trails_only(books: Books) -> None:
     assert books.run("users", "--format", "jsonl").exit_code == 2
+
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_every_kind_of_event_is_known_and_told() -> None:
+    """What the code writes, what a filter takes and what the page tells are the same."""
+    sources = (path.read_text("utf-8") for path in (ROOT / "src" / "seatperm" / "organization").glob("*.py"))
+    begun = r'(?:\b(?:put|put_staff|event|rename|Happening)\(|\bkind ?= ?)"(\w+\.\w+)"(?: if .*? else "(\w+\.\w+)")?'
+    written = {kind for text in sources for found in re.findall(begun, text) for kind in found if kind}
+    page = (ROOT / "docs" / "audit.md").read_text("utf-8").partition("## What is in it")[2].partition("\n## ")[0]
+    told = {kind for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE) for kind in re.findall(r"`(.*?)`", row)}
+    assert written == set(KINDS) == told
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--kind", "role.asigned"), "did you mean 'role.assigned'"),
+        (("--kind", "sesion"), "did you mean 'session'"),
+        (("--kind", "role.assigned."), "did you mean 'role.assigned'"),
+        (("--kind", ""), "expected a kind of event"),
+        (("--since", "2027-02-01", "--until", "2027-01-01"), "since is 2027-02-01T00:00:00+00:00; expected a moment"),
+        (("--since", "never"), "'--since'"),
+    ],
+    ids=" ".join,
+)
+def test_what_can_find_nothing_is_refused(books: Books, args: tuple[str, ...], said: str) -> None:
+    """A misspelt kind would look like a quiet organization."""
+    done = books.run("audit", *args)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in " ".join(done.stderr.split())
+
+
+def test_kinds_are_found_by_their_beginning_with_or_without_the_dot(books: Books) -> None:
+    assert numbers(books, "--kind", "session") == numbers(books, "--kind", "session.") != []
+
+
+def test_the_trail_refuses_the_same(books: Books) -> None:
+    """In Python as on the command line, before anything is read or written."""
+    org = books.org()
+    event = next(iter(org.audit))
+    for kind in ("role.asigned", "", ".", 7):
+        with pytest.raises(InvalidValue):
+            org.audit.filter(kind=kind)  # type: ignore[arg-type] # one is of another type on purpose
+    with pytest.raises(InvalidValue, match="since"):
+        org.audit.filter(since=event.at, until=event.at - timedelta(seconds=1))
+    assert list(org.audit.filter(since=event.at, until=event.at)) == []
+    for stream in (str(books.folder / "trail.jsonl"), io.BytesIO()):
+        with pytest.raises(InvalidValue, match="an open text file"):
+            org.audit.export(stream)  # type: ignore[arg-type] # neither is a text file, on purpose
+    org.close()

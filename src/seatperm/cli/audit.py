@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 import click
 
@@ -30,9 +31,15 @@ VERIFICATION = Listing(("whole", "events", "problems"), ())
 
 @click.command()
 @click.option("--user", metavar="ID", shell_complete=completion.users, help="Who acted, or to whom it was done.")
-@click.option("--kind", help="A kind of event; with a dot at the end, what kinds begin with, such as 'session.'.")
-@click.option("--since", metavar="TIME", help="The earliest moment: a date, or a date and time with its offset.")
-@click.option("--until", metavar="TIME", help="The moment before which the events are.")
+@click.option(
+    "--kind",
+    shell_complete=completion.kinds,
+    help="A kind of event, such as 'role.assigned', or what kinds begin with, such as 'session'.",
+)
+@click.option(
+    "--since", metavar="TIME", type=moment, help="The earliest moment: a date, or a date and time with its offset."
+)
+@click.option("--until", metavar="TIME", type=moment, help="The moment before which the events are.")
 @click.option("--verify", is_flag=True, help="Tell whether the trail is as it was written; exit code 1 when not.")
 @common_or_lines
 @click.pass_context
@@ -41,8 +48,8 @@ def audit(
     settings: Settings,
     user: str | None,
     kind: str | None,
-    since: str | None,
-    until: str | None,
+    since: datetime | None,
+    until: datetime | None,
     verify: bool,
 ) -> None:
     """List every change, sign-in, refusal and end of a session, oldest first, or verify the trail.
@@ -52,11 +59,10 @@ def audit(
     """
     if verify and (user, kind, since, until) != (None, None, None, None):
         raise click.UsageError("--verify reads the whole trail; leave out --user, --kind, --since and --until.")
-    first, end = (None if text is None else moment(text) for text in (since, until))
     with settings.open() as org:
         trail = org.audit
         if not verify:
-            _list(settings, trail.filter(user=user, kind=kind, since=first, until=end))
+            _list(settings, trail.filter(user=user, kind=kind, since=since, until=until))
             return
         found = trail.verify()
     if settings.format == "table":

@@ -10,6 +10,7 @@ from click.shell_completion import CompletionItem
 
 from ..catalog import Catalog
 from ..errors import SeatpermError
+from ..organization.trail import AREAS, KINDS
 from ..stores import open_directory
 from .settings import Settings, store_url
 
@@ -120,6 +121,12 @@ def organizations(settings: Settings, _: click.Context) -> Offers:
             yield id, ""
     finally:
         directory.close()
+
+
+@_offering
+def kinds(_: Settings, __: click.Context) -> Offers:
+    """Offer the kinds of events, and what kinds begin with."""
+    return ((name, "") for name in (*AREAS, *KINDS))
 
 
 def _packages(catalog: Catalog, *, add_on: bool) -> Iterator[tuple[str, str]]:

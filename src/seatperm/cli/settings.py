@@ -87,13 +87,15 @@ def store_url(option: str, given: str, mode: str) -> str:
     """Return the URL of a store that is there already, for a URL or the path of a SQLite file.
 
     Raises:
-        click.UsageError: it is in the memory of another process.
+        click.UsageError: it is in the memory of another process, or none that can be looked into here.
         InvalidValue: its options are not known.
     """
     if given.startswith("memory:"):
         raise click.UsageError(f"A store in memory is seen by its own process only: --{option} needs a file's path.")
     url = given if "://" in given else SQLITE + given
-    if url.startswith(SQLITE) and SQLiteURL.parse(url).mode == "rwc":
+    if not url.startswith(SQLITE):
+        raise click.UsageError(f"--{option} is {given!r}; expected a file's path, or {SQLITE}path/to/file.db.")
+    if SQLiteURL.parse(url).mode == "rwc":
         return f"{url}{'&' if '?' in url else '?'}mode={mode}"
     return url
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ..errors import SeatpermError
+from .wording import told
 
 BAD_INPUT = 2
 INTERRUPTED = 128 + 2
@@ -38,7 +39,7 @@ class Tree(click.Group):
         try:
             return super().invoke(ctx)
         except SeatpermError as error:
-            raise BadInput(str(error)) from error
+            raise BadInput(told(error)) from error
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
         except BrokenPipeError:

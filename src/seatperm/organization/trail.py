@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple, TextIO
@@ -13,8 +14,50 @@ from ..audit import Event, Head, Verification
 from ..clock import aware
 from ..directory import User
 from ..errors import InvalidValue
+from ..spelling import did_you_mean, nearest
 from .asking import user_id
 from .view import View
+
+KINDS = (
+    "organization.created",
+    "user.added",
+    "user.invited",
+    "user.reinvited",
+    "user.accepted",
+    "user.invitation_voided",
+    "user.locked",
+    "user.unlocked",
+    "user.renamed",
+    "user.email_changed",
+    "user.type_set",
+    "user.email_freed",
+    "user.dismissed",
+    "user.forgotten",
+    "role.assigned",
+    "role.unassigned",
+    "override.set",
+    "override.cleared",
+    "override.reset",
+    "settings.copied",
+    "role.defined",
+    "role.removed",
+    "global_permissions.set",
+    "staff.added",
+    "staff.linked",
+    "staff.unlinked",
+    "staff.deactivated",
+    "staff.reactivated",
+    "license.changed",
+    "license.installed",
+    "session.started",
+    "session.kept",
+    "session.refused",
+    "session.ended",
+)
+"""Every kind of event."""
+
+AREAS = tuple(dict.fromkeys(kind.partition(".")[0] for kind in KINDS))
+"""What kinds begin with, up to the dot."""
 
 
 @define(eq=False, repr=False)
@@ -46,24 +89,26 @@ class Trail:
 
         Args:
             user: who acted, or to whom it was done.
-            kind: such as "role.assigned", or with a dot at the end what kinds begin with, such as "session.".
+            kind: such as "role.assigned", or what kinds begin with, such as "session" or "session.".
             since: the earliest moment, with a time zone.
             until: the moment before which they are, with a time zone.
 
         Raises:
-            InvalidValue: a time without a zone, or something of another type.
+            InvalidValue: no event is of that kind, a time has no zone, the earliest moment is after the other,
+                or something is of another type.
         """
         who = None if user is None else user_id(user)
-        if kind is not None and not isinstance(kind, str):
-            raise InvalidValue("kind", kind, "a kind of event, such as 'role.assigned', or 'session.'")
+        kinds = None if kind is None else _kinds(kind)
         first = None if since is None else aware("since", since)
         end = None if until is None else aware("until", until)
+        if first is not None and end is not None and first > end:
+            raise InvalidValue("since", since, f"a moment that is not after until, {end.isoformat()}")
         # A wall clock may have been set back, so that no event's time tells that of the next.
         return (
             event
             for event in self
             if (who is None or who in (event.actor, event.user))
-            and (kind is None or event.kind == kind or (kind.endswith(".") and event.kind.startswith(kind)))
+            and (kinds is None or event.kind in kinds)
             and (first is None or first <= event.at)
             and (end is None or event.at < end)
         )
@@ -72,7 +117,12 @@ class Trail:
         """Write the whole trail as JSON lines, and return where what was written ends.
 
         `seatperm.audit.verify_lines` tells of such a file, without a store, whether it is whole.
+
+        Raises:
+            InvalidValue: it is no text stream, such as a path, or a file that was opened for bytes.
         """
+        if not hasattr(stream, "writelines") or isinstance(stream, io.RawIOBase | io.BufferedIOBase):
+            raise InvalidValue("stream", stream, "an open text file")
         head = self.head
         stream.writelines(audit.line(event) + "\n" for event in self._upto(head))
         return head
@@ -88,6 +138,16 @@ class Trail:
 
     def _upto(self, head: Head) -> Iterator[Event]:
         return (event for event in self if event.number <= head.number)
+
+
+def _kinds(kind: str) -> frozenset[str]:
+    if isinstance(kind, str):
+        found = frozenset(one for one in KINDS if kind == one or kind.removesuffix(".") == one.partition(".")[0])
+        if found:
+            return found
+    near = nearest(kind, [*KINDS, *AREAS]) if isinstance(kind, str) else ()
+    expected = "a kind of event, such as 'role.assigned', or what kinds begin with, such as 'session'"
+    raise InvalidValue("kind", kind, expected + did_you_mean(near))
 
 
 class Happening(NamedTuple):
