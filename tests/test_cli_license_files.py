@@ -98,13 +98,32 @@ def test_inspecting_shows_what_is_signed_and_needs_no_store(books: Books) -> Non
     bare: dict[str, str | None] = {"SEATPERM_CATALOG": None, "SEATPERM_STORE": None}
     shown = books.run("license", "inspect", file, *keys(books), env=bare)
     assert shown.exit_code == 0
-    assert "Session limit  2" in shown.stdout
+    lines = [" ".join(line.split()) for line in shown.stdout.splitlines()]
+    assert {"Organization default", "Package trade", "Add-ons none", "Sessions at one time 2"} <= set(lines)
+    assert {"Named users any number", "Valid until no end", "Grace after that none"} <= set(lines)
     found = books.json("license", "inspect", file, *keys(books))
     assert (found["organization"], found["key"], found["package"]) == ("default", "vendor", "trade")
     assert found["install_by"] == "2998-01-31T00:00:00+00:00"
     Path(file).write_text(Path(file).read_text("utf-8").replace(".", ".A", 1), "utf-8")
     refused = books.run("license", "inspect", file, *keys(books))
     assert (refused.exit_code, refused.stdout) == (2, "")
+
+
+def test_a_file_installed_again_is_told_to_change_nothing(books: Books) -> None:
+    """And so is a preview of the license as it is."""
+    file = issued(books, *DEFAULT)
+    assert "Package" in books.out("license", "install", file, *keys(books))
+    assert books.out("license", "install", file, *keys(books)) == "The license stays as it is.\n"
+    assert books.out("license", "preview", "--package", "trade") == "The license stays as it is.\n"
+
+
+def test_a_vendor_without_a_catalog_issues_by_names(books: Books) -> None:
+    """They are looked up where the file is installed."""
+    bare: dict[str, str | None] = {"SEATPERM_CATALOG": None, "SEATPERM_STORE": None}
+    key = str(books.folder / "vendor.key")
+    done = books.run("license", "issue", "--key", key, *DEFAULT[:2], "--package", "other", env=bare)
+    public = json.loads((books.folder / "public.json").read_text("utf-8"))
+    assert read(done.stdout, [public]).license == seatperm.License("other")
 
 
 def test_a_refused_file_leaves_the_license(books: Books) -> None:
@@ -137,7 +156,14 @@ def test_keys_come_from_several_files_and_in_sets(books: Books) -> None:
         (("issue", "--key", "{}/vendor.key", "--organization", "default", "--session-limit", "2"), "--package"),
         (("issue", "--key", "{}/vendor.key", *DEFAULT, "--session-limit", "0"), "session_limit"),
         (("issue", "--key", "{}/vendor.key", *DEFAULT, "--grace", "14"), "no duration"),
-        (("issue", "--key", "{}/public.json", *DEFAULT), "private key"),
+        (("issue", "--key", "{}/vendor.key", "--organization", "default"), "Say the package, with --package."),
+        (("issue", "--key", "{}/vendor.key", *DEFAULT[:2], "--package", "trad"), "did you mean 'trade'?"),
+        (("issue", "--key", "{}/vendor.key", *DEFAULT, "--add-on", "payrol"), "did you mean 'payroll'?"),
+        (("issue", "--key", "{}/vendor.key", *DEFAULT, "--reserve", "admin=1"), "unknown role 'admin'"),
+        (("issue", "--key", "{}/vendor.key", *DEFAULT, "--valid-until", "2020-01-31"), "for --valid-until: "),
+        (("issue", "--key", "{}/vendor.key", *DEFAULT, "--install-by", "2020-01-31"), "for --install-by: "),
+        (("issue", "--key", "{}/public.json", *DEFAULT), "holds a public key"),
+        (("issue", "--key", "{}/list.json", *DEFAULT), "holds no key"),
         (("issue", "--key", "{}/catalog.toml", *DEFAULT), "no JSON"),
         (("issue", "--key", "{}/none.key", *DEFAULT), "can't be read"),
         (
@@ -153,6 +179,7 @@ def test_keys_come_from_several_files_and_in_sets(books: Books) -> None:
 )
 def test_bad_input_is_told_in_one_block(books: Books, call: tuple[str, ...], said: str) -> None:
     """Exit code 2; and a private key is never part of what is told."""
+    (books.folder / "list.json").write_text("[]", "utf-8")
     done = books.run("license", *(arg.format(books.folder) for arg in call))
     assert (done.exit_code, done.stdout) == (2, "")
     assert said in done.stderr

@@ -128,8 +128,6 @@ def terms(command: Callable[..., None]) -> Callable[..., None]:
             wanted["grace"] = grace
         if (add_ons and no_add_ons) or (reserved_for and no_reserve):
             raise click.UsageError("Say what to hold or that nothing shall be held, not both.")
-        if not wanted:
-            raise click.UsageError("Say what shall be different, such as --package or --session-limit.")
         command(*args, wanted, **rest)
 
     decorated: Callable[..., None] = called
@@ -158,6 +156,7 @@ def license(context: click.Context, settings: Settings) -> None:
 @terms
 def preview(settings: Settings, wanted: Terms) -> None:
     """Show what a change of license would come to, and who would gain or lose what; change nothing."""
+    _need(wanted)
     with settings.open() as org:
         show(settings, org.catalog, org.preview_license(**wanted))
 
@@ -170,8 +169,14 @@ def change(settings: Settings, wanted: Terms) -> None:
 
     What is not said stays as it is. Roles and settings that the license no longer contains are kept, dormant.
     """
+    _need(wanted)
     with settings.open(changing=True) as org:
         show(settings, org.catalog, org.change_license(**wanted))
+
+
+def _need(wanted: Terms) -> None:
+    if not wanted:
+        raise click.UsageError("Say what shall be different, such as --package or --session-limit.")
 
 
 def show(settings: Settings, catalog: Catalog, made: LicenseChange) -> None:
@@ -190,6 +195,9 @@ def show(settings: Settings, catalog: Catalog, made: LicenseChange) -> None:
     elif settings.format == "csv":
         write_csv(EFFECT, _effect_rows(made))
     else:
+        if made.before == made.after:
+            click.echo("The license stays as it is.")
+            return
         sides = (
             _told(catalog, made.before, made.charge_before),
             _told(catalog, made.after, made.charge_after),
@@ -225,17 +233,31 @@ def _row(license: License, charge: Money | None) -> Row:
 
 def _told(catalog: Catalog, license: License, charge: Money | None) -> list[tuple[str, str]]:
     return [
-        ("Package", package_title(catalog, license.package)),
-        ("Add-ons", listed(package_title(catalog, name) for name in sorted(license.add_ons)) or "none"),
+        *told_terms(license, catalog),
+        ("Now", STANDINGS[license.standing(datetime.now(UTC))]),
+        ("Monthly charge", "nothing has a price" if charge is None else str(charge)),
+    ]
+
+
+def told_terms(license: License, catalog: Catalog | None = None) -> list[tuple[str, str]]:
+    """Return a license's terms as people read them: with a catalog's titles, or by their names where there is none."""
+
+    def package(name: str) -> str:
+        return name if catalog is None else package_title(catalog, name)
+
+    def role(name: str) -> str:
+        return name if catalog is None else role_title(catalog, name)
+
+    return [
+        ("Package", package(license.package)),
+        ("Add-ons", listed(package(name) for name in sorted(license.add_ons)) or "none"),
         ("Sessions at one time", str(license.session_limit)),
         ("Named users", "any number" if license.user_limit is None else str(license.user_limit)),
         ("A seat is taken by", f"each {license.seat_per}"),
-        ("Kept back", listed(f"{n} for {role_title(catalog, role)}" for role, n in license.reserved.items()) or "none"),
+        ("Kept back", listed(f"{number} for {role(name)}" for name, number in license.reserved.items()) or "none"),
         ("Valid from", "always" if license.valid_from is None else told_moment(license.valid_from)),
         ("Valid until", "no end" if license.valid_until is None else told_moment(license.valid_until)),
         ("Grace after that", told_duration(license.grace) if license.grace else "none"),
-        ("Now", STANDINGS[license.standing(datetime.now(UTC))]),
-        ("Monthly charge", "nothing has a price" if charge is None else str(charge)),
     ]
 
 

@@ -13,15 +13,16 @@ import click
 
 from .. import license_files
 from ..catalog import Catalog
+from ..decision.words import moment as told_moment
 from ..license import License, summary
 from ..license_files import PublicKeys
 from ..organization.answers import Terms
 from ..organization.facade import new_license
 from . import license
 from .options import common, formatted
-from .output import Listing, Row, plain, timestamp, write_json, write_pairs
-from .settings import Settings
-from .values import moment, told_duration
+from .output import Listing, Row, timestamp, write_json, write_pairs
+from .settings import Settings, variable
+from .values import moment
 
 FILE = Listing(("organization", "issued", "install_by", "key", *summary(License(""))), ())
 
@@ -48,6 +49,21 @@ class Keys(Text):
             return json.loads(super().convert(value, param, ctx))
         except ValueError as error:
             self.fail(f"{value} is no JSON: {error}.", param, ctx)
+
+
+class PrivateKey(Keys):
+    """A vendor's private key, of a file."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Mapping[str, object]:
+        """Read the file."""
+        key = super().convert(value, param, ctx)
+        if not isinstance(key, Mapping) or "kty" not in key:
+            self.fail(
+                f"{value} holds no key: expected the private key that `seatperm license keygen` made.", param, ctx
+            )
+        if "d" not in key:
+            self.fail(f"{value} holds a public key, which can't sign; name the file of its private key.", param, ctx)
+        return key
 
 
 def _keys(command: Callable[..., None]) -> Callable[..., None]:
@@ -80,7 +96,7 @@ def keygen(file: str, kid: str | None) -> None:
 
 
 @click.command()
-@click.option("--key", metavar="FILE", type=Keys(), required=True, help="The private key.")
+@click.option("--key", metavar="FILE", type=PrivateKey(), required=True, help="The private key.")
 @click.option("--organization", metavar="ID", required=True, help="The organization that it is for.")
 @click.option(
     "--install-by",
@@ -88,7 +104,14 @@ def keygen(file: str, kid: str | None) -> None:
     type=moment,
     help="The moment up to which it can be installed; any time unless said.",
 )
-@click.option("--catalog", metavar="FILE", type=click.Path(), help="Look packages and roles up in this catalog.")
+@click.option(
+    "--catalog",
+    metavar="FILE",
+    envvar=variable("catalog"),
+    show_envvar=True,
+    type=click.Path(),
+    help="Look packages and roles up in this catalog.",
+)
 @license.terms
 def issue(
     wanted: Terms, *, key: Mapping[str, object], organization: str, install_by: datetime | None, catalog: str | None
@@ -99,8 +122,9 @@ def issue(
     """
     if "package" not in wanted:
         raise click.UsageError("Say the package, with --package.")
-    if not isinstance(key, Mapping):
-        raise click.UsageError("What --key names is no key.")
+    for name, at in (("--valid-until", wanted.get("valid_until")), ("--install-by", install_by)):
+        if at is not None and at <= datetime.now(UTC):
+            raise click.BadParameter(f"{told_moment(at)} is past.", param_hint=name)
     terms: dict[str, Any] = {**wanted}
     text = license_files.issue(
         key,
@@ -129,8 +153,9 @@ def inspect(settings: Settings, *, text: str, sets: tuple[PublicKeys, ...]) -> N
         **summary(found.license),
     }
     if settings.format == "table":
-        told = {**row, "grace": told_duration(found.license.grace)}
-        write_pairs((name.replace("_", " ").capitalize(), plain(value or "none")) for name, value in told.items())
+        by = "any time" if found.install_by is None else told_moment(found.install_by)
+        about = [("Organization", found.organization), ("Issued", told_moment(found.issued)), ("Install by", by)]
+        write_pairs([*about, ("Key", found.kid), *license.told_terms(found.license)])
     else:
         FILE.write_one(settings.format, row)
 

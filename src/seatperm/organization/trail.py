@@ -145,7 +145,7 @@ def _kinds(kind: str) -> frozenset[str]:
         found = frozenset(one for one in KINDS if kind == one or kind.removesuffix(".") == one.partition(".")[0])
         if found:
             return found
-    near = nearest(kind, [*KINDS, *AREAS]) if isinstance(kind, str) else ()
+    near = nearest(kind, [*KINDS, *AREAS], 2) if isinstance(kind, str) else ()
     expected = "a kind of event, such as 'role.assigned', or what kinds begin with, such as 'session'"
     raise InvalidValue("kind", kind, expected + did_you_mean(near))
 
