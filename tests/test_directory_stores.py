@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -16,8 +17,8 @@ from hypothesis import strategies as st
 from seatperm.audit import Event
 from seatperm.catalog import Grant, Role
 from seatperm.directory import Organization, Override, PendingInvitation, Staff, User
-from seatperm.errors import InvalidValue, SeatpermError
-from seatperm.license import License
+from seatperm.errors import InvalidValue, SeatpermError, StoreDamaged
+from seatperm.license import License, problems
 from seatperm.stores import DirectoryChange, DirectoryStore
 from seatperm.stores.memory import MemoryDirectory
 from seatperm.stores.sqlite import SQLiteDirectory
@@ -84,14 +85,14 @@ licenses = st.builds(
     License,
     package=texts,
     add_ons=st.frozensets(texts, max_size=3),
-    session_limit=st.integers(1, 2**63 - 1),
+    session_limit=st.integers(1, 10**9),
     user_limit=st.none() | st.integers(1, 9),
     seat_per=st.sampled_from(["session", "user"]),
     reserved=st.dictionaries(texts, st.integers(1, 9), max_size=3),
     valid_from=moments,
     valid_until=moments,
-    grace=st.integers(0, 10**9).map(lambda seconds: timedelta(seconds=seconds)),
-)
+    grace=st.integers(0, 10**6).map(lambda seconds: timedelta(seconds=seconds)),
+).filter(lambda terms: not list(problems(terms)))
 roles = st.builds(
     Role,
     title=texts,
@@ -237,3 +238,30 @@ def test_a_number_that_a_store_cannot_keep_is_refused(tmp_path: Path) -> None:
         with store.change() as change, pytest.raises(InvalidValue, match="less than 2"):
             change.put_organization(Organization("kauri", License("retail", session_limit=2**63)))
         assert list(store.organizations()) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE organizations SET session_limit = 'x'",
+        "UPDATE organizations SET session_limit = 1.5",
+        "UPDATE organizations SET session_limit = 0",
+        "UPDATE organizations SET seat_per = 'chair'",
+        "UPDATE users SET state = 'zap'",
+    ],
+)
+def test_a_row_that_says_what_no_change_wrote_is_damage(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "books.db"
+    with closing(SQLiteDirectory(path)) as store, store.change() as change:
+        change.put_organization(Organization("kauri", License("retail")))
+        change.put_user("kauri", User("ann", "ann@kauri.example", "Ann", person="ann"), email_key="ann@kauri.example")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(damage)
+    with closing(SQLiteDirectory(path)) as store:
+
+        def read() -> None:
+            store.organization("kauri")
+            list(store.users("kauri"))
+
+        with pytest.raises(StoreDamaged):
+            read()

@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .audit import Event
-    from .catalog import Action, Catalog, Grant, Ladder, Package, Resource, Role, UserType
+    from .catalog import (
+        Action,
+        Catalog,
+        CatalogLike,
+        Grant,
+        GrantLike,
+        Ladder,
+        Package,
+        Resource,
+        Role,
+        UserType,
+    )
     from .decision import Decision, Finding, Reason, Remedy
     from .directory import Override, Staff, User
     from .license import License
@@ -22,6 +33,7 @@ if TYPE_CHECKING:
         Invitation,
         LicenseChange,
         Organization,
+        Relation,
         RoleListing,
         Session,
         Tenants,
@@ -71,7 +83,18 @@ from .errors import (
 
 _HOMES = {
     "audit": ("Event",),
-    "catalog": ("Action", "Catalog", "Grant", "Ladder", "Package", "Resource", "Role", "UserType"),
+    "catalog": (
+        "Action",
+        "Catalog",
+        "CatalogLike",
+        "Grant",
+        "GrantLike",
+        "Ladder",
+        "Package",
+        "Resource",
+        "Role",
+        "UserType",
+    ),
     "decision": ("Decision", "Finding", "Reason", "Remedy"),
     "directory": ("Override", "Staff", "User"),
     "license": ("License",),
@@ -82,6 +105,7 @@ _HOMES = {
         "Invitation",
         "LicenseChange",
         "Organization",
+        "Relation",
         "RoleListing",
         "Session",
         "Tenants",
@@ -114,12 +138,14 @@ __all__ = [
     "Catalog",
     "CatalogChange",
     "CatalogError",
+    "CatalogLike",
     "CatalogMismatch",
     "Decision",
     "EmailTaken",
     "Event",
     "Finding",
     "Grant",
+    "GrantLike",
     "InvalidGrant",
     "InvalidLicense",
     "InvalidValue",
@@ -138,6 +164,7 @@ __all__ = [
     "Package",
     "Problem",
     "Reason",
+    "Relation",
     "Remedy",
     "Resource",
     "Role",

@@ -386,7 +386,8 @@ class Catalog(Parts):
         """Return the tier (or the add-on), or raise `UnknownPackage`."""
         known = [key for key, package in self.packages.items() if package.add_on == add_on]
         if name not in known:
-            raise UnknownPackage(name, known)
+            where = (", which is a tier" if add_on else ", which is an add-on") if name in list(self.packages) else ""
+            raise UnknownPackage(name, known, where=where)
         return self.packages[name]
 
 

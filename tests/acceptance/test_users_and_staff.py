@@ -100,7 +100,10 @@ def test_a_second_use_of_an_address_is_refused_with_a_notice_that_names_no_one(
         org.users.lock("holder")
     with pytest.raises(EmailTaken) as taken:
         org.users.invite(email="Holder@kauri.example", name="New")
-    assert str(taken.value) == "the e-mail address 'Holder@kauri.example' is in use already"
+    assert (
+        str(taken.value)
+        == "the e-mail address 'Holder@kauri.example' is in use already; look its user up, or give another"
+    )
     assert vars(taken.value) == {"email": "Holder@kauri.example"}
 
 

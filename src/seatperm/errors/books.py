@@ -13,7 +13,7 @@ class OrganizationExists(SeatpermError):
 
     def __init__(self, organization: str) -> None:
         self.organization = organization
-        super().__init__(f"there is an organization {organization!r} already")
+        super().__init__(f"there is an organization {organization!r} already; open it, or choose another id")
 
 
 class EmailTaken(SeatpermError):
@@ -21,7 +21,7 @@ class EmailTaken(SeatpermError):
 
     def __init__(self, email: str) -> None:
         self.email = email
-        super().__init__(f"the e-mail address {email!r} is in use already")
+        super().__init__(f"the e-mail address {email!r} is in use already; look its user up, or give another")
 
 
 class UserExists(SeatpermError):
@@ -29,7 +29,7 @@ class UserExists(SeatpermError):
 
     def __init__(self, id: str) -> None:
         self.id = id
-        super().__init__(f"the user id {id!r} is in use already")
+        super().__init__(f"the user id {id!r} is in use already; look that user up, or give another")
 
 
 class StaffExists(SeatpermError):
@@ -37,7 +37,7 @@ class StaffExists(SeatpermError):
 
     def __init__(self, id: str) -> None:
         self.id = id
-        super().__init__(f"there is a staff record {id!r} already")
+        super().__init__(f"there is a staff record {id!r} already; look it up, or give another id")
 
 
 class StaffLinked(SeatpermError):

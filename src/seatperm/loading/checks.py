@@ -236,7 +236,8 @@ def _resources(survey: Survey) -> Iterator[Finding]:
         parent = survey.parts.parent(name)
         if not malformed and parent is not None:
             for finding in survey.unknown("resource", parent, path):
-                yield Finding(path, f"its parent {parent!r} is not declared", finding.nearest)
+                others = tuple(near for near in finding.nearest if near != name)
+                yield Finding(path, f"its parent {parent!r} is not declared", others)
         yield from _resource_package(survey, name, resource, path)
         if resource.ladder is not None:
             yield from survey.unknown("ladder", resource.ladder, (*path, "ladder"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .answers import Access, Cell, Effect, LicenseChange, ListedRole, RoleListing
 from .catalog_diff import CatalogChange, CatalogEffect, Difference
+from .deciding import Relation
 from .facade import Organization
 from .invitation import Invitation, OnInvitation
 from .opening import Tenants, open, open_tenants
@@ -24,6 +25,7 @@ __all__ = [
     "ListedRole",
     "OnInvitation",
     "Organization",
+    "Relation",
     "RoleListing",
     "Session",
     "Sessions",

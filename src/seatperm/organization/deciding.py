@@ -12,7 +12,7 @@ from ..compiled import Slot
 from ..decision import Decision
 from ..decision.explain import explain
 from ..directory import User
-from ..errors import AccessDenied, InvalidValue, NoRelation, UnknownUser
+from ..errors import AccessDenied, InvalidValue, NoRelation, UnknownScope, UnknownUser
 from . import answers
 from .answers import Access
 from .asking import Asking, user_id
@@ -273,5 +273,8 @@ class Deciding:
             if function is not None:
                 # An unknown user relates to nothing.
                 related = None if user is None else function(user, record, action)
-                return ALL if related is None else self.catalog.require_scope(related)
+                if related is not None and related not in self.catalog.scopes:
+                    known = self.catalog.scopes
+                    raise UnknownScope(related, known, where=f", returned by the function that relates {path!r}")
+                return ALL if related is None else related
         raise NoRelation(resource)

@@ -129,9 +129,7 @@ def open_tenants(
     """
     for what, value, least in (("lease", lease, 1.0), ("staleness", staleness, 0.0), ("max_stale", max_stale, 0.0)):
         if not isinstance(value, timedelta) or not least <= value.total_seconds() <= LONGEST.total_seconds():
-            raise InvalidValue(
-                what, value, f"a timedelta of at least {least:g} seconds and at most {LONGEST.days} days"
-            )
+            raise InvalidValue(what, value, f"a timedelta, from {least:g} seconds to {LONGEST.days} days")
     if orphans not in ("refuse", "keep"):
         raise InvalidValue("orphans", orphans, "'refuse' or 'keep'")
     clock = clock or SystemClock()
@@ -142,6 +140,8 @@ def open_tenants(
     ):
         if not hasattr(given, verb) and given is not None and (what == "clock" or not isinstance(given, str)):
             raise InvalidValue(what, given, expected)
+    if on_invitation is not None and not callable(on_invitation):
+        raise InvalidValue("on_invitation", on_invitation, "a function of an Invitation, or None")
     if session_store is None:
         if not isinstance(store, str):
             raise InvalidValue("session_store", None, "a URL or a SessionStore, beside a directory store of your own")
@@ -219,6 +219,9 @@ class Tenants:
 
     def __len__(self) -> int:
         return sum(1 for _ in self._directory.organizations())
+
+    def __bool__(self) -> bool:
+        return True  # an opened store is something, though it holds no organization yet
 
     def create(self, id: str, **terms: Unpack[answers.Terms]) -> Organization:
         """Make an organization.

@@ -13,7 +13,7 @@ from ..catalog import Catalog, Entry, Grant, Parts, Role, is_organization
 from ..compiled import holdings
 from ..directory import Organization, Override, User
 from ..errors import CatalogMismatch
-from ..spelling import did_you_mean, nearest
+from ..spelling import nearest
 from .answers import make_room
 
 
@@ -182,4 +182,5 @@ def fits(catalog: Parts, resource: str, entry: Entry) -> bool:
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
-    return did_you_mean(nearest(name, known)).rstrip("?")
+    near = " or ".join(map(repr, nearest(name, known)))
+    return f" (perhaps {near})" if near else ""

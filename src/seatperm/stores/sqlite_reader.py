@@ -14,7 +14,7 @@ from typing import TypeVar
 from ..audit import Head
 from ..directory import Organization, Override, PendingInvitation, Staff, User
 from ..errors import StoreDamaged, UnknownOrganization
-from ..license import License
+from ..license import License, problems
 from .sqlite_file import Row, Values
 from .written import read_entries, read_entry, read_roles, read_time, write_json
 
@@ -146,6 +146,8 @@ def _organization(row: Row) -> Organization:
         read_time(end),
         timedelta(seconds=grace),
     )
+    for problem in problems(license):
+        raise ValueError(problem)
     return Organization(id, license, _entries(permissions), read_roles(roles), read_time(issued), catalog, revision)
 
 
@@ -157,6 +159,8 @@ def _staff(row: Row) -> Staff:
 def _user(row: Row) -> User:
     id, email, name, type, state, locked, base, staff, token, ends, dismissed, person, roles, overrides, _ = row
     until = read_time(ends)
+    if state not in ("invited", "active"):
+        raise ValueError(f"state is {state!r}")
     return User(
         id=id,
         email=email,
