@@ -172,6 +172,9 @@ def _in_the_way(
         yield "not_begun", f"it was issued on {file.issued.isoformat()}, which is still to come"
     if file.install_by is not None and file.install_by <= now:
         yield "expired", f"it could be installed until {file.install_by.isoformat()}"
+    begins = file.license.valid_from
+    if begins is not None and begins > now and license.standing(now) in ("valid", "grace"):
+        yield "not_begun", f"its license begins on {begins.isoformat()}, and the one in force is valid till then"
     if file.license.ends is not None and file.license.ends <= now:
         yield "expired", f"its license ended on {file.license.ends.isoformat()}"
     if last is not None and (file.issued < last or (file.issued == last and file.license != license)):

@@ -122,3 +122,25 @@ def test_a_kept_base_entry_that_cannot_be_read_gives_no_more_than_before(store: 
     assert kept.can("bob", "sales", "edit")
     assert kept.widest_scope("bob", "sales.invoices", "view") is None
     kept.close()
+
+
+def test_a_license_with_an_add_on_that_is_gone_can_still_be_changed(store: str) -> None:
+    catalog = newer(packages="payroll")
+    del catalog["resources"]["payroll"], catalog["roles"]["pay_clerk"]
+    org = seatperm.open(catalog, store, orphans="keep")
+    change = org.change_license(session_limit=7)
+    assert (change.before.session_limit, change.after.session_limit) == (3, 7)
+    assert str(change.charge_after) == "490.00 NZD"
+    assert list(change.effects) == []
+    org.close()
+    again = seatperm.open(older(), store)
+    assert again.license.add_ons == {"payroll"}
+    again.close()
+
+
+def test_an_id_that_users_hold_from_an_earlier_catalog_is_not_defined_anew(store: str) -> None:
+    kept = seatperm.open(newer(roles="bookkeeper"), store, orphans="keep")
+    with pytest.raises(seatperm.RoleExists):
+        kept.define_role("bookkeeper", title="Bookkeeper", grants={"ledger": "full"})
+    assert not kept.can("tom", "ledger", "view")
+    kept.close()

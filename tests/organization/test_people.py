@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
 
+import seatperm
 from seatperm import (
+    Catalog,
     EmailTaken,
     InvalidValue,
+    Invitation,
     InvitationRefused,
     LastAdministrator,
     Organization,
     RoleNotInPackage,
     SessionEnded,
     SignInRefused,
+    StoreUnavailable,
     UnknownRole,
     UnknownUser,
     UnknownUserType,
     UserExists,
     UserLimitReached,
 )
+from seatperm.sessions import Full, Seat, SeatRequest
+from seatperm.stores.memory_sessions import MemorySessions
 from seatperm.testing.clock import ManualClock
 
 from .conftest import AddUser
@@ -372,3 +378,77 @@ def test_a_session_from_before_somebody_left_does_not_come_back_with_them(
     with pytest.raises(SessionEnded):
         session.can("sales", "view")
     assert len(org.sessions) == 0
+
+
+class Fickle(MemorySessions):
+    """A session store that can be cut off, and that lets a test step in when a seat is asked for."""
+
+    off = False
+    before_acquire: Callable[[], object] = staticmethod(lambda: None)
+
+    def live(self, organization: str) -> Iterator[Seat]:
+        if self.off:
+            raise StoreUnavailable(self.url, "cut off")
+        return super().live(organization)
+
+    def acquire(self, request: SeatRequest) -> Seat | Full:
+        self.before_acquire()
+        return super().acquire(request)
+
+
+@pytest.fixture
+def fickle(catalog: Catalog, clock: ManualClock) -> tuple[Organization, Fickle]:
+    """An organization with an administrator, and its fickle session store."""
+    seats = Fickle(clock)
+    org = seatperm.open(catalog, "memory://", session_store=seats, clock=clock)
+    org.users.add(id="admin", email="admin@kauri.example", name="Ada", roles=["organization_admin"])
+    org.users.add(id="tom", email="tom@kauri.example", name="Tom")
+    return org, seats
+
+
+def test_an_id_is_not_active_again_before_its_earlier_sessions_are_over(fickle: tuple[Organization, Fickle]) -> None:
+    org, seats = fickle
+    session = org.sign_in("tom")
+    seats.off = True
+    with pytest.raises(StoreUnavailable):
+        org.users.dismiss("tom")
+    assert org.users.get("tom") is None
+    with pytest.raises(StoreUnavailable):
+        org.users.add(id="tom", email="other@kauri.example", name="Other", roles=["organization_admin"])
+    assert org.users.get("tom") is None
+    seats.off = False
+    org.users.add(id="tom", email="other@kauri.example", name="Other", roles=["organization_admin"])
+    with pytest.raises(SessionEnded):
+        org.resume(session.token)
+
+
+def test_who_is_shut_out_while_a_seat_is_taken_does_not_get_it(fickle: tuple[Organization, Fickle]) -> None:
+    org, seats = fickle
+    seats.before_acquire = lambda: org.users.lock("tom")
+    with pytest.raises(SignInRefused):
+        org.sign_in("tom")
+    assert len(org.sessions) == 0
+
+
+def test_a_new_address_is_handed_over_even_where_sessions_cannot_be_ended(catalog: Catalog, clock: ManualClock) -> None:
+    seats, handed = Fickle(clock), list[Invitation]()
+    org = seatperm.open(catalog, "memory://", session_store=seats, clock=clock, on_invitation=handed.append)
+    org.users.add(id="tom", email="tom@kauri.example", name="Tom")
+    seats.off = True
+    with pytest.raises(StoreUnavailable):
+        org.users.change_email("tom", "reid@kauri.example")
+    seats.off = False
+    assert org.users.accept(handed[0].token).email == "reid@kauri.example"
+
+
+def test_nothing_personal_is_written_of_who_was_forgotten(org: Organization, add: AddUser) -> None:
+    add("kay")
+    org.change_license(session_limit=9)
+    org.sign_in("kay", "Kays-laptop")
+    org.sign_in("kay", "Kays-phone")
+    org.users.forget("kay")
+    with pytest.raises(UnknownUser):
+        org.sign_in("kay", "Kays-laptop")
+    org.users.forget("kay")
+    assert "Kays" not in "".join(repr(event.details) for event in org.audit)
+    assert org.audit.verify()

@@ -214,6 +214,7 @@ def test_nothing_of_an_invitation_tells_that_the_person_is_known_elsewhere(tenan
         *tui.users,
         tui.users.lock(invitation.user),
         tui.users.reinvite(invitation.user).user,
+        tui.users.rename(invitation.user, "Bob"),
     ]
     for user in seen:
         assert user is not None

@@ -8,7 +8,7 @@ from .deciding import Relation
 from .facade import Organization
 from .invitation import Invitation, OnInvitation
 from .opening import Tenants, open, open_tenants
-from .seating import Session, Sessions
+from .session import Session, Sessions
 from .staff import StaffRecords
 from .trail import Trail
 from .users import Users

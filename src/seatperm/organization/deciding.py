@@ -59,8 +59,8 @@ class Deciding:
 
     @property
     def catalog(self) -> Catalog:
-        """The catalog that it was opened with, the organization's own roles among its roles."""
-        return self._view.catalog
+        """The catalog that it was opened with; for the host, the organization's own roles are among its roles."""
+        return self._view.catalog if self._asking.actor is None else self._view.vendor.catalog
 
     def can(
         self,
@@ -163,7 +163,7 @@ class Deciding:
         if asked is None:
             asked = ALL if needed.record else OWN
         license, now = self._view.record.license, self._view.now()
-        return explain(self.catalog, license, known, now, resource, action, asked, user_id=id)
+        return explain(self._view.catalog, license, known, now, resource, action, asked, user_id=id)
 
     def can_each(self, user: str | User, checks: Iterable[tuple[str, str]]) -> list[bool]:
         """Tell, for each (resource, action), whether a user may do it on every record.

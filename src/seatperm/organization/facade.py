@@ -12,6 +12,7 @@ from .. import license as licenses
 from .. import license_files
 from ..catalog import USERS, Catalog, CatalogLike, Entry, GrantLike, written_entry
 from ..clock import aware
+from ..directory import Organization as Record
 from ..directory import User
 from ..errors import InvalidLicense, InvalidValue
 from ..license import License
@@ -25,7 +26,8 @@ from .catalog_diff import CatalogChange, preview_catalog
 from .changes import change
 from .deciding import Deciding
 from .invitation import OnInvitation
-from .seating import Seating, Session, Sessions, resume, sign_in
+from .seating import Seating
+from .session import Session, Sessions, resume, sign_in
 from .staff import StaffRecords
 from .trail import Trail
 from .users import Users
@@ -73,7 +75,7 @@ class Organization(Deciding):
         if self._asking.actor is not None:
             self._asking.may_view(self._asking.actor)
         known = None if user is None else self._known(user)
-        return answers.list_roles(self.catalog, self._view.record, known, self._view.now())
+        return answers.list_roles(self._view.catalog, self._view.record, known, self._view.now())
 
     def define_role(
         self,
@@ -178,7 +180,8 @@ class Organization(Deciding):
             All that `change_license` raises; `organization.license:view` is enough.
         """
         before = self.license
-        return self._license_change(before, new_license(self.catalog, before, terms))
+        record = self._view.record
+        return self._license_change(record, evolve(record, license=new_license(self._view.catalog, before, terms)))
 
     def change_license(self, **terms: Unpack[answers.Terms]) -> LicenseChange:
         """Change the license; roles and settings that it no longer contains are kept, dormant.
@@ -194,16 +197,16 @@ class Organization(Deciding):
         with change(self._view, self._asking.actor) as made:
             made.ask("edit", resource="organization.license")
             before = made.store.organization(self.id)
-            after = new_license(self.catalog, before.license, terms)
+            after = new_license(self._view.catalog, before.license, terms)
             made.put_license(after)
-        return self._license_change(before.license, after)
+        return self._license_change(before, evolve(before, license=after))
 
     def install_license(self, text: str, keys: license_files.PublicKeys) -> LicenseChange:
         """Put the license of a signed license file in place of the present one.
 
         Args:
             text: the file's text, as `seatperm.license_files.issue` made it. The file that was installed last
-                changes nothing when it is installed again.
+                changes nothing when it is installed again, unless the license was changed by hand since.
             keys: the vendor's public keys: JSON Web Keys, by key id or each with its `kid`.
 
         Raises:
@@ -218,11 +221,11 @@ class Organization(Deciding):
             file = license_files.read(text, keys)
             held = file.license
             after = new_license(
-                self.catalog, held, {"package": held.package, "add_ons": held.add_ons, "reserved": held.reserved}
+                self._view.catalog, held, {"package": held.package, "add_ons": held.add_ons, "reserved": held.reserved}
             )
             license_files.check(file, self.id, before.license, before.license_issued, made.now)
             made.put_license(after, file)
-        return self._license_change(before.license, after)
+        return self._license_change(before, evolve(before, license=after))
 
     def preview_catalog(self, new: CatalogLike) -> CatalogChange:
         """Tell what a new version of the catalog would come to for this organization, changing nothing.
@@ -300,7 +303,9 @@ class Organization(Deciding):
     def _end_sessions(self, user: str) -> None:
         self._seating.end_all(user, self._asking.actor)
 
-    def _license_change(self, before: License, after: License) -> LicenseChange:
+    def _license_change(self, *records: Record) -> LicenseChange:
+        before, after = (self._view.as_known_record(record).license for record in records)
+
         def effects() -> Iterator[Effect]:
             return answers.effects(self._view.compiled, before, after, self._asking.visible, self._view.now())
 

@@ -34,8 +34,10 @@ def define_role(
         made.ask("assign")
         if not isinstance(id, str) or not re.fullmatch(NAME, id) or len(id) > 200:
             raise InvalidValue("id", id, "a letter, then up to 199 letters, digits, '_' or '-'")
-        if id in view.vendor.catalog.roles:
-            raise RoleExists(id)
+        record = made.store.organization(made.id)
+        taken = id in view.vendor.catalog.roles or (id in record.license.reserved and id not in record.roles)
+        if taken or (id not in record.roles and any(True for _ in made.store.users(made.id, roles=[id]))):
+            raise RoleExists(id)  # of the catalog's, or of an earlier catalog's and still held
         if not isinstance(description, str):
             raise InvalidValue("description", description, "text")
         given = _grants(view.catalog, made.record.license, grants)
@@ -47,7 +49,6 @@ def define_role(
             includes=included,
             grants=given,
         )
-        record = made.store.organization(made.id)
         before = record.roles.get(id)
         if role != before:
             made.store.put_organization(evolve(record, roles={**record.roles, id: role}))

@@ -10,7 +10,7 @@ from attrs import define, evolve
 
 from ..directory import Staff, User, identifier, person_name
 from ..errors import InvalidValue, StaffExists, StaffLinked, UnknownStaff
-from .asking import Asking, user_id
+from .asking import Asking, text, user_id
 from .changes import Change, change
 from .view import View
 
@@ -45,7 +45,7 @@ class StaffRecords:
         Raises:
             AccessDenied: the one who asks may not view it.
         """
-        if id != self._own():
+        if text("id", id) != self._own():
             self._asking.ask(STAFF)
         return self._view.directory.staff_member(self._view.id, id)
 

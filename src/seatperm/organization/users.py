@@ -142,7 +142,7 @@ class Users(Holdings):
             UserLimitReached: the license admits no more named users.
         """
         key, name = email_key(email), person_name(name)
-        identifier("id", id)
+        self._end_left(identifier("id", id))
         with self._change() as made:
             wanted = self._newcomer(made, email.strip(), name, texts("roles", roles), type)
             _set_session_limit(made, session_limit)
@@ -175,8 +175,13 @@ class Users(Holdings):
         """
         if not isinstance(token, str):
             raise InvalidValue("token", token.__class__, "the token of an invitation, a string")
+        self._asking.host_only("create")
+        with self._view.directory.change() as store:
+            invited = store.invited(token_hash(token))
+        if invited is not None and invited[0] == self._view.id:
+            for id in {invited[1].id, invited[1].person}:
+                self._end_left(id)
         with self._change() as made:
-            made.host_only("create")
             found = made.store.invited(token_hash(token))
             if found is None or found[0] != made.id or found[1].invitation is None:
                 raise InvitationRefused("unknown")
@@ -228,7 +233,7 @@ class Users(Holdings):
             before = self._touched(made, user, "edit")
             for organization, one in self._everywhere(made, before):
                 made.put("user.renamed", one, evolve(one, name=name), organization=organization)
-            return evolve(before, name=name)
+            return shown(evolve(before, name=name))
 
     def change_email(self, user: str | User, email: str) -> Invitation:
         """Change a person's address; here the user has to accept again, and every earlier token is void.
@@ -254,8 +259,11 @@ class Users(Holdings):
                 if joining.id != joining.person and joining.invitation is not None:
                     detached = evolve(joining, person=joining.id, invitation=None)
                     made.put("user.invitation_voided", joining, detached, organization=organization)
-        self._end_sessions(before.id)
-        return self._handed_over(Invitation(shown(after), token, pending.until, self._view.id))
+        try:
+            self._end_sessions(before.id)
+        finally:
+            invitation = self._handed_over(Invitation(shown(after), token, pending.until, self._view.id))
+        return invitation
 
     def dismiss(self, user: str | User) -> None:
         """Take a user out of this organization, with everything held here; the record is kept for the trail.
@@ -286,18 +294,27 @@ class Users(Holdings):
             AccessDenied: called through `as_user`.
         """
         id = user_id(user)
+        self._asking.host_only("delete")
+        self._end_sessions(id)
         with self._change() as made:
-            made.host_only("delete")
             before = made.store.user(made.id, id)
             if before is None:
                 raise UnknownUser(id)
             after = evolve(_taken_out(before), email="", name="")
+            former = (id, *self._former_ids(id))
             if after != before:
                 made.unlink_staff(before)
-                for one in (id, *self._former_ids(id)):
-                    made.store.erase(made.id, one)
+            for one in former:
+                made.store.erase(made.id, one)
+            if after != before:
                 made.put("user.forgotten", before, after, details={})
         self._end_sessions(id)
+
+    def _end_left(self, id: str) -> None:
+        """End what is still signed in of a user who left, or has to accept anew, before the id is active again."""
+        stored = self._view.directory.user(self._view.id, id)
+        if stored is not None and (stored.dismissed or stored.state == "invited"):
+            self._end_sessions(id)
 
     def _stored(self, id: str) -> User | None:
         return self._view.as_known(self._view.directory.user(self._view.id, id))

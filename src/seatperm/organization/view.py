@@ -16,7 +16,7 @@ from ..catalog import Catalog, Role
 from ..clock import Clock
 from ..compiled import Compiled
 from ..directory import Organization, User
-from ..errors import InvalidValue, StoreUnavailable
+from ..errors import InvalidValue, SeatpermError, StoreUnavailable
 from ..stores import DirectoryStore
 from .orphans import Reader
 
@@ -112,7 +112,7 @@ class View:
             self._answered = NEVER
             try:
                 self._refresh()
-            except StoreUnavailable:
+            except SeatpermError:
                 self.deadline = NEVER
 
     def row(self, id: str) -> bytes:
