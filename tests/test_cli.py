@@ -157,6 +157,21 @@ def test_access_is_the_whole_table(made: Books) -> None:
     assert ["sales.invoices", "all", "view", "view", "role:sales_staff"] in told
 
 
+def test_access_leaves_out_what_gives_nothing(made: Books) -> None:
+    """Unless all is asked for; scopes stay on one line."""
+    some = made.out("access", "tom")
+    assert {line.split()[0] for line in some.splitlines()[2:] if line} == {
+        *("organization.users", "sales", "sales.invoices", "sales.cards", "7")
+    }
+    assert made.out("access", "ana") == "none\n\n11 resources with nothing are left out; --all lists them.\n"
+    every = made.out("access", "tom", "--all")
+    assert "left out" not in every
+    assert {row["resource"] for row in made.json("access", "tom")} <= set(every.split())
+    narrow = made.run("access", "mere", "--all", env={"COLUMNS": "60"}).stdout.splitlines()
+    assert any("  own, all  " in line for line in narrow)
+    assert not any(line.split() == ["all"] for line in narrow)
+
+
 def test_users_tells_who_has_not_accepted(made: Books) -> None:
     """'Not activated' stands beside them, and who is locked is said; roles of the two kinds stand apart."""
     lines = {line.split()[0]: line for line in made.out("users").splitlines()[2:] if not line.startswith(" ")}

@@ -26,6 +26,10 @@ CALLS = {
     "users assign": ("users", "assign", "tom", "sales_staff"),
     "users unassign": ("users", "unassign", "tom", "sales_staff"),
     "users reinvite": ("users", "reinvite", "ana"),
+    "users rename": ("users", "rename", "tom", "Tom Hale"),
+    "users set-type": ("users", "set-type", "tom", "partner"),
+    "users change-email": ("users", "change-email", "tom", "tom@rimu.example"),
+    "users accept": ("users", "accept", "{token}"),
     "users settings": ("users", "settings", "tom"),
     "users override": ("users", "override", "tom", "sales", "view:own", "--until", "2999-01-31"),
     "users clear": ("users", "clear", "tom", "sales"),
@@ -45,6 +49,11 @@ CALLS = {
     "define-role": ("define-role", "night", "--title", "Night till", "--grant", "sales=view"),
     "remove-role": ("remove-role", "quotes"),
     "diff": ("diff", "{catalog}", "{catalog}"),
+    "permissions": ("permissions",),
+    "permissions set": ("permissions", "set", "sales", "view"),
+    "permissions clear": ("permissions", "clear", "sales"),
+    "organizations": ("organizations",),
+    "organizations create": ("organizations", "create", "rimu"),
     "sessions": ("sessions",),
     "sessions end": ("sessions", "end", "none"),
     "license": ("license",),
@@ -92,12 +101,14 @@ def test_programs_get_what_the_page_says(tmp_path: Path) -> None:
     books = make(made)
     org = books.org()
     org.define_role("quotes", title="Quotes", grants={"sales.invoices": "view:own"})
+    org.set_global_permissions({"sales": "view", "stock": "view"})
+    token = org.users.reinvite("ana").token
     org.close()
     file, public = signed_license(tmp_path)
     page = told()
     wrong: dict[str, object] = {}
     for name, call in CALLS.items():
-        args = [arg.format(catalog=books.catalog, file=file, keys=public) for arg in call]
+        args = [arg.format(catalog=books.catalog, file=file, keys=public, token=token) for arg in call]
         for format, folder in (("json", "for_json"), ("csv", "for_csv")):
             printed = books.copied(tmp_path / folder / name).run(*args, "--format", format).stdout
             keys, columns = page[name]

@@ -52,7 +52,7 @@ def refused(books: Books, *args: str, env: Mapping[str, str | None] = NOTHING) -
         (("users", "assign", "rob", "stock_keeper"), "it comes with 'trade'"),
         (("users", "assign", "rob", "sales_staff", "--until", "2020-01-31"), "expected a moment after now"),
         (("users", "assign", "rob", "sales_staff", "--until", "soon"), "'soon' is no time"),
-        (("users", "assign", "rob", "sales_staff", "--until", "2999-01-31T10:00"), "no time; expected"),
+        (("users", "assign", "rob", "sales_staff", "--until", "2999-01-31T10:00"), "the offset from UTC is missing"),
         (("users", "add", "tom", *MAIL), "the user id 'tom' is in use already"),
         (("users", "add", "new", "--email", "TOM@kauri.example", "--name", "T"), "'TOM@kauri.example' is in use"),
         (("users", "add", "new", "--email", "tom", "--name", "T"), "email is 'tom'"),

@@ -109,6 +109,6 @@ def test_a_session_limit_comes_with_a_user(books: Books) -> None:
 def test_resources_are_described_on_request(books: Books) -> None:
     """By their description, or else their title."""
     assert "Who may sign in" not in books.out("access", "tom")
-    told = books.run("access", "tom", "--describe", env={"COLUMNS": "160"}).stdout
+    told = books.run("access", "tom", "--all", "--describe", env={"COLUMNS": "160"}).stdout
     assert "Who may sign in, and what they may do." in told
     assert told.splitlines()[-1].endswith("Payroll")

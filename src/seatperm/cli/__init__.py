@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import click
 
-from . import asking, audit, check, demo, diff, license, license_files, roles, sessions, shells, staff, users
+from . import (
+    asking,
+    audit,
+    check,
+    demo,
+    diff,
+    license,
+    license_files,
+    organizations,
+    permissions,
+    roles,
+    sessions,
+    shells,
+    staff,
+    users,
+)
 from .tree import Tree
 
 __all__ = ["main"]
@@ -31,8 +46,10 @@ for command in (
     roles.roles,
     roles.define_role,
     roles.remove_role,
+    permissions.permissions,
     sessions.sessions,
     license.license,
+    organizations.organizations,
     diff.diff,
     audit.audit,
     demo.demo,

@@ -11,7 +11,7 @@ from .. import rules
 from ..organization import Access, Cell
 from . import completion
 from .options import common
-from .output import Column, Listing, Row, plain, write_json, write_text
+from .output import Column, Listing, Row, plain, write_json, write_table, write_text
 from .settings import Settings
 from .users import PERSON, user_row
 
@@ -24,7 +24,7 @@ ACCESS = Listing(
     ("resource", "scope", "level", "actions", "from", "title", "description"),
     (
         Column("Resource", "resource"),
-        Column("Scope", "scope"),
+        Column("Scope", "scope", whole=True),
         Column("Level", "level"),
         Column("Actions", lambda row: plain(row["actions"]).replace(";", ",")),
         Column("From", lambda row: plain(row["from"]).replace(";", ",")),
@@ -109,13 +109,24 @@ def who_can(settings: Settings, resource: str, action: str, scope: str | None) -
 @click.command()
 @click.argument("user", shell_complete=completion.users)
 @click.option("--describe", is_flag=True, help="Say in the table what each resource is for.")
+@click.option("--all", "everything", is_flag=True, help="List in the table also the resources that give nothing.")
 @common
-def access(settings: Settings, user: str, describe: bool) -> None:
-    """Show all that a user may do, and where it comes from."""
+def access(settings: Settings, user: str, describe: bool, everything: bool) -> None:
+    """Show all that a user may do, and where it comes from.
+
+    The table leaves out what gives nothing, JSON and CSV never do.
+    """
     with settings.open() as org:
         found = org.access(user)
-        listing = DESCRIBED if describe else ACCESS
-        listing.write(settings.format, _merged(found) if settings.format == "table" else _rows(found))
+    if settings.format != "table":
+        ACCESS.write(settings.format, _rows(found))
+        return
+    rows = [row for row in _merged(found) if everything or row["actions"] or row["from"]]
+    write_table((DESCRIBED if describe else ACCESS).columns, rows)
+    left_out = len(found.table) - len({row["resource"] for row in rows})
+    if left_out:
+        said = "1 resource with nothing is" if left_out == 1 else f"{left_out} resources with nothing are"
+        click.echo(f"\n{said} left out; --all lists {'it' if left_out == 1 else 'them'}.")
 
 
 def _rows(found: Access) -> Iterator[Row]:

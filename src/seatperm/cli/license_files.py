@@ -54,7 +54,7 @@ class Keys(Text):
 class PrivateKey(Keys):
     """A vendor's private key, of a file."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Mapping[str, object]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read the file."""
         key = super().convert(value, param, ctx)
         if not isinstance(key, Mapping) or "kty" not in key:

@@ -38,12 +38,14 @@ class Column:
         show: what it shows of a row: the row's value of this name, or what a function makes of the row.
         lines: how many lines a cell takes at the most; a longer one ends in "...".
         color: the color of a row's cell, None for the terminal's own.
+        whole: whether cells stay on one line while other columns have words to break between.
     """
 
     title: str
     show: str | Callable[[Row], str]
     lines: int | None = None
     color: Callable[[Row], str | None] | None = None
+    whole: bool = False
 
     def cell(self, row: Row) -> str:
         """Return the text of a row's cell."""
@@ -170,7 +172,8 @@ def table(columns: Sequence[Column], rows: Iterable[Row], available: int) -> Ite
         yield "none"
         return
     cells = [[column.cell(row) for column in columns] for row in listed]
-    widths = _fitted([[column.title, *texts] for column, *texts in zip(columns, *cells, strict=True)], available)
+    texts_of = [[column.title, *texts] for column, *texts in zip(columns, *cells, strict=True)]
+    widths = _fitted(texts_of, [column.whole for column in columns], available)
     heads = [wrap(column.title, wide) for column, wide in zip(columns, widths, strict=True)]
     for pieces in zip_longest(*heads, fillvalue=""):
         yield _line(_cell(piece, wide, bold=True) for piece, wide in zip(pieces, widths, strict=True))
@@ -234,9 +237,12 @@ class _Echo:
         click.echo(text.removesuffix("\r\n"))
 
 
-def _fitted(columns: Sequence[Sequence[str]], available: int) -> list[int]:
+def _fitted(columns: Sequence[Sequence[str]], whole: Sequence[bool], available: int) -> list[int]:
     widths = [max(width(text) for text in texts) for texts in columns]
-    words = [max((width(word) for text in texts for word in text.split()), default=0) for texts in columns]
+    words = [
+        wide if kept else max((width(word) for text in texts for word in text.split()), default=0)
+        for texts, wide, kept in zip(columns, widths, whole, strict=True)
+    ]
     room = available - GAP * (len(columns) - 1)
     # First words stay whole; where that is not enough, the widest columns break them.
     for least in (words, [NARROWEST] * len(widths)):

@@ -13,7 +13,7 @@ from . import completion
 from .options import common
 from .output import Column, Listing, Row, timestamp, write_csv, write_json, write_table, write_title
 from .settings import Settings
-from .values import grant
+from .values import Grants, entry, resource_grants
 
 FIELDS = ("group", "id", "title", "package", "comes_with", "until", "custom")
 
@@ -64,10 +64,10 @@ def roles(settings: Settings, user: str | None) -> None:
 @click.option(
     "--grant",
     "granted",
-    metavar="RESOURCE=LEVEL",
-    type=grant,
+    metavar="RESOURCE=GRANT",
+    type=resource_grants,
     multiple=True,
-    help="What it gives on a resource, such as sales=edit:own; repeat it for each grant.",
+    help="What it gives on a resource, such as sales=edit:own, or JSON; repeat it for each grant.",
 )
 @click.option(
     "--include",
@@ -83,16 +83,17 @@ def define_role(
     id: str,
     title: str,
     description: str,
-    granted: tuple[tuple[str, str], ...],
+    granted: tuple[tuple[str, Grants], ...],
     includes: tuple[str, ...],
 ) -> None:
     """Define a role of the organization's own, or define one anew: who holds it keeps it.
 
     It grants only what the license contains.
     """
-    grants: dict[str, list[str]] = {}
-    for resource, level in granted:
-        grants.setdefault(resource, []).append(level)
+    by_resource: dict[str, list[Grants]] = {}
+    for resource, given in granted:
+        by_resource.setdefault(resource, []).append(given)
+    grants = {resource: entry(given) for resource, given in by_resource.items()}
     with settings.open(changing=True) as org:
         role = org.define_role(id, title=title, grants=grants, description=description, includes=includes)
         catalog = org.catalog

@@ -10,7 +10,7 @@ import click
 from attrs import define
 
 from ..errors import UnknownOrganization
-from ..organization import Organization, open_tenants
+from ..organization import Organization, Tenants, open_tenants
 from ..organization.opening import Orphans
 from ..stores import SQLITE, DirectoryStore, SQLiteURL, open_directory
 from .output import Format
@@ -50,24 +50,38 @@ class Settings:
             click.UsageError: catalog or store are not said, or the store is no place to look at.
             SeatpermError: the catalog can't be loaded, or the store can't be opened, or has no such organization.
         """
-        missing = [
-            f"--{name} (or {variable(name)} in the environment)"
-            for name, value in (("catalog", self.catalog), ("store", self.store))
-            if value is None
-        ]
-        if self.catalog is None or self.store is None:
-            raise click.UsageError(f"Missing {' and '.join(missing)}.")
+        with self.tenants(changing=changing, seats=seats) as (tenants, directory):
+            yield tenants[self._organization(directory)]
+
+    @contextmanager
+    def tenants(self, *, changing: bool = False, seats: bool = False) -> Iterator[tuple[Tenants, DirectoryStore]]:
+        """Open all of the store's organizations, as `open` does one."""
+        self._need("catalog", "store")
         mode = "rw" if changing else "ro"
-        directory = open_directory(store_url("store", self.store, mode))
-        try:
-            where = store_url("session-store", self.session_store or self.store, mode) if seats else "memory://"
-            tenants = open_tenants(self.catalog, directory, session_store=where, orphans=self.orphans)
+        with self.directory(mode) as directory:
+            where = store_url("session-store", self.session_store or self.store or "", mode) if seats else "memory://"
+            tenants = open_tenants(self.catalog or "", directory, session_store=where, orphans=self.orphans)
             try:
-                yield tenants[self._organization(directory)]
+                yield tenants, directory
             finally:
                 tenants.close()
+
+    @contextmanager
+    def directory(self, mode: str = "ro") -> Iterator[DirectoryStore]:
+        """Open the store alone, and close it at the end of the block."""
+        self._need("store")
+        directory = open_directory(store_url("store", self.store or "", mode))
+        try:
+            yield directory
         finally:
             directory.close()
+
+    def _need(self, *names: str) -> None:
+        missing = [
+            f"--{name} (or {variable(name)} in the environment)" for name in names if getattr(self, name) is None
+        ]
+        if missing:
+            raise click.UsageError(f"Missing {' and '.join(missing)}.")
 
     def _organization(self, directory: DirectoryStore) -> str:
         known = list(islice(directory.organizations(), 1000))
@@ -76,7 +90,9 @@ class Settings:
                 raise UnknownOrganization(self.organization, known)
             return self.organization
         if not known:
-            raise click.UsageError(f"The store {directory.url} holds no organization yet.")
+            raise click.UsageError(
+                f"The store {directory.url} holds no organization yet; `seatperm organizations create` makes one."
+            )
         if len(known) > 1:
             some = ", ".join(known[:10]) + (", ..." if len(known) > 10 else "")
             raise click.UsageError(f"The store holds several organizations: name one with --organization ({some}).")

@@ -15,7 +15,7 @@ from . import completion
 from .options import common
 from .output import Column, Listing, Row, plain, timestamp, write_json, write_pairs
 from .settings import Settings
-from .values import count, moment
+from .values import Grants, count, entry, grants, moment
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -60,6 +60,7 @@ SETTINGS = Listing(
 user_argument = click.argument("user", shell_complete=completion.users)
 role_argument = click.argument("role", shell_complete=completion.roles)
 resource_argument = click.argument("resource", shell_complete=completion.resources)
+yes_option = click.option("--yes", is_flag=True, help="Don't ask whether to go on.")
 
 
 def user_row(catalog: Catalog, user: User) -> Row:
@@ -160,6 +161,48 @@ def reinvite(settings: Settings, user: str) -> None:
 
 
 @users.command()
+@click.argument("token")
+@common
+def accept(settings: Settings, token: str) -> None:
+    """Accept an invitation, by its TOKEN, in somebody's place: the user is active from now on."""
+    with settings.open(changing=True) as org:
+        _show(settings, org.catalog, org.users.accept(token))
+
+
+@users.command()
+@user_argument
+@click.argument("name")
+@common
+def rename(settings: Settings, user: str, name: str) -> None:
+    """Change what a person is called, in every organization of the store."""
+    with settings.open(changing=True) as org:
+        _show(settings, org.catalog, org.users.rename(user, name))
+
+
+@users.command("change-email")
+@user_argument
+@click.argument("email")
+@common
+def change_email(settings: Settings, user: str, email: str) -> None:
+    """Change a person's address, and print the token to send there.
+
+    The user has to accept again; every earlier token is void.
+    """
+    with settings.open(changing=True) as org:
+        _hand_over(settings, org.catalog, org.users.change_email(user, email))
+
+
+@users.command("set-type")
+@user_argument
+@click.argument("type", shell_complete=completion.types)
+@common
+def set_type(settings: Settings, user: str, type: str) -> None:
+    """Set a user's type."""
+    with settings.open(changing=True) as org:
+        _show(settings, org.catalog, org.users.set_type(user, type))
+
+
+@users.command()
 @user_argument
 @common
 def lock(settings: Settings, user: str) -> None:
@@ -210,17 +253,18 @@ def personal_settings(settings: Settings, user: str) -> None:
 @users.command()
 @user_argument
 @resource_argument
-@click.argument("grants", metavar="GRANT...", nargs=-1, required=True)
+@click.argument("given", metavar="GRANT...", nargs=-1, required=True, type=grants)
 @click.option("--until", type=moment, metavar="TIME", help="When it ends; never unless said.")
 @common
-def override(settings: Settings, user: str, resource: str, grants: tuple[str, ...], until: datetime | None) -> None:
+def override(settings: Settings, user: str, resource: str, given: tuple[Grants, ...], until: datetime | None) -> None:
     """Set a personal setting, and list those of the user.
 
-    GRANT is a level, with its scope behind a colon unless that is all: edit, or edit:own. It replaces what
-    roles and global permissions give on RESOURCE, up or down.
+    GRANT is a level, with its scope behind a colon unless that is all: edit, or edit:own. Actions by name are
+    JSON: '{"actions": ["approve"], "scope": "own"}'. It replaces what roles and global permissions give on
+    RESOURCE, up or down.
     """
     with settings.open(changing=True) as org:
-        _show_settings(settings, org.users.override(user, resource, list(grants), until))
+        _show_settings(settings, org.users.override(user, resource, entry(given), until))
 
 
 @users.command()
@@ -254,29 +298,35 @@ def copy_settings(settings: Settings, source: str, targets: tuple[str, ...]) -> 
 
 @users.command()
 @user_argument
-@click.confirmation_option(prompt="Take the user out, with everything held here?")
+@yes_option
 @common
-def dismiss(settings: Settings, user: str) -> None:
+def dismiss(settings: Settings, user: str, yes: bool) -> None:
     """Take a user out of the organization.
 
     Everything held here goes; the audit trail stays.
     """
     with settings.open(changing=True) as org:
         before = org.users[user]
+        if not yes:
+            whom = f"{before.name} ({before.id})"
+            click.confirm(f"Take {whom} out of {org.id}, with everything held here?", abort=True, err=True)
         org.users.dismiss(user)
         PERSON.write_one(settings.format, user_row(org.catalog, before))
 
 
 @users.command()
 @user_argument
-@click.confirmation_option(prompt="Erase e-mail, name and the details of every event? This can't be undone.")
+@yes_option
 @common
-def forget(settings: Settings, user: str) -> None:
+def forget(settings: Settings, user: str, yes: bool) -> None:
     """Erase what is personal about a user, dismissed now or before.
 
     The id stays, and the audit trail still verifies.
     """
     with settings.open(changing=True) as org:
+        if not yes:
+            erased = f"e-mail, name and the details of every event of {user} in {org.id}"
+            click.confirm(f"Erase {erased}? This can't be undone.", abort=True, err=True)
         org.users.forget(user)
     if settings.format == "table":
         click.echo("forgotten")
