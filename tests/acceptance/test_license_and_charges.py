@@ -525,7 +525,7 @@ def test_of_files_installed_at_one_time_the_latest_stays(catalog: Catalog, url: 
 def test_a_license_that_begins_later_does_not_end_the_one_in_force(kauri: Organization, clock: ManualClock) -> None:
     """A renewal that comes early is installed when it begins."""
     begins = clock.now() + 100 * SECOND
-    renewal = signed(License("essentials", valid_from=begins))
+    renewal = signed(License("essentials", valid_from=begins), issued=START + SECOND)
     assert refused(kauri, renewal) == "not_begun"
     clock.advance(100 * SECOND)
     assert kauri.install_license(renewal, KEYS).after.valid_from == begins
