@@ -36,6 +36,39 @@ def test_a_changed_address_is_accepted_by_its_token(books: Books) -> None:
     assert "the invitation is not known here" in again.stderr
 
 
+@pytest.mark.parametrize(
+    "leaving", [("dismiss", "tom", "--yes"), ("forget", "tom", "--yes"), ("change-email", "tom", "tom@rimu.example")]
+)
+def test_who_leaves_by_the_command_line_has_no_seat_left(books: Books, leaving: tuple[str, ...]) -> None:
+    """What was signed in before does not come back with a user of the same id."""
+    org = books.org()
+    session = org.sign_in("tom", "till")
+    org.close()
+    books.out("users", *leaving)
+    assert books.json("sessions")["sessions"] == []
+    if leaving[0] == "dismiss":
+        books.out("users", "add", "tom", "--email", "tom@kauri.example", "--name", "Tom")
+    org = books.org()
+    with pytest.raises(seatperm.SessionEnded):
+        org.resume(session.token)
+    org.close()
+
+
+def test_seats_that_are_kept_elsewhere_have_to_be_named(books: Books, tmp_path: Path) -> None:
+    """Nobody is taken out whose seat can't be ended."""
+    url = f"sqlite:///{tmp_path}/alone.db"
+    org = seatperm.open(books.catalog, url, session_store=f"sqlite:///{tmp_path}/seats.db")
+    org.users.add(id="tom", email="tom@kauri.example", name="Tom")
+    org.sign_in("tom")
+    org.close()
+    refused = books.run("users", "dismiss", "tom", "--yes", "--store", url)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "name the store that has" in " ".join(refused.stderr.split())
+    seats = ("--session-store", f"{tmp_path}/seats.db")
+    books.out("users", "dismiss", "tom", "--yes", "--store", url, *seats)
+    assert books.json("sessions", "--store", url, *seats)["in_use"] == 0
+
+
 def test_global_permissions_are_listed_set_and_cleared(books: Books) -> None:
     """New users start from them."""
     assert books.json("permissions") == []

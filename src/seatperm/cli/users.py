@@ -12,7 +12,7 @@ from ..catalog import Catalog, written_entry
 from ..directory import User
 from ..organization import Invitation
 from . import completion
-from .options import common
+from .options import common, seats
 from .output import Column, Listing, Row, plain, timestamp, write_json, write_pairs
 from .settings import Settings
 from .values import Grants, count, entry, grants, moment
@@ -182,13 +182,14 @@ def rename(settings: Settings, user: str, name: str) -> None:
 @users.command("change-email")
 @user_argument
 @click.argument("email")
+@seats
 @common
 def change_email(settings: Settings, user: str, email: str) -> None:
     """Change a person's address, and print the token to send there.
 
     The user has to accept again; every earlier token is void.
     """
-    with settings.open(changing=True) as org:
+    with settings.open(changing=True, seats=True) as org:
         _hand_over(settings, org.catalog, org.users.change_email(user, email))
 
 
@@ -299,13 +300,14 @@ def copy_settings(settings: Settings, source: str, targets: tuple[str, ...]) -> 
 @users.command()
 @user_argument
 @yes_option
+@seats
 @common
 def dismiss(settings: Settings, user: str, yes: bool) -> None:
     """Take a user out of the organization.
 
     Everything held here goes; the audit trail stays.
     """
-    with settings.open(changing=True) as org:
+    with settings.open(changing=True, seats=True) as org:
         before = org.users[user]
         if not yes:
             whom = f"{before.name} ({before.id})"
@@ -317,13 +319,14 @@ def dismiss(settings: Settings, user: str, yes: bool) -> None:
 @users.command()
 @user_argument
 @yes_option
+@seats
 @common
 def forget(settings: Settings, user: str, yes: bool) -> None:
     """Erase what is personal about a user, dismissed now or before.
 
     The id stays, and the audit trail still verifies.
     """
-    with settings.open(changing=True) as org:
+    with settings.open(changing=True, seats=True) as org:
         if not yes:
             erased = f"e-mail, name and the details of every event of {user} in {org.id}"
             click.confirm(f"Erase {erased}? This can't be undone.", abort=True, err=True)
