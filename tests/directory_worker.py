@@ -7,8 +7,10 @@ import resource
 import signal
 import sqlite3
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NoReturn
 
@@ -85,9 +87,26 @@ def hold(path: str) -> None:
     sys.stdin.read()
 
 
+def rehearse() -> None:
+    """Do it all once, faults included: what Python loads late may be out of reach later."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/books.db"
+        make(path)
+        with suppress(SeatpermError):
+            SQLiteDirectory(f"{folder}/missing/books.db")
+        store = SQLiteDirectory(path, timeout=1)
+        with suppress(SeatpermError), store.change() as change:
+            count_on(change)
+            change.put_user("nowhere", User("ann", "ann@kauri.example", "0"), email_key=None)
+        store.close()
+        with suppress(SeatpermError):
+            store.revision("kauri")
+
+
 def nobody(path: str) -> None:
     """Read, then write, as a user who may not; say what came of it."""
     if os.getuid() == 0:
+        rehearse()
         os.setgroups([])
         os.setgid(NOBODY)
         os.setuid(NOBODY)

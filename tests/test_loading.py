@@ -241,7 +241,8 @@ def test_a_source_that_is_no_file_is_told(tmp_path: Path) -> None:
     loop = tmp_path / "loop.toml"
     loop.symlink_to(loop)
     assert problem(loop).startswith(f"{loop}: the file can't be read: ")
-    assert problem("a\0b.toml").endswith(": the file can't be read: embedded null byte")
+    assert ": the file can't be read: " in problem("a\0b.toml")
+    assert "embedded null" in problem("a\0b.toml")
     assert problem("x" * 5000 + ".toml").endswith(": the file can't be read: File name too long")
 
 
@@ -289,7 +290,7 @@ def test_broken_toml_is_told_with_its_line(tmp_path: Path) -> None:
 def test_broken_json_is_told_with_its_line(tmp_path: Path) -> None:
     """Where the parser gave up."""
     path = tmp_path / "catalog.json"
-    assert problem(written(path, '{\n"catalog": {},\n}')).startswith(f"{path}:3: broken JSON: ")
+    assert problem(written(path, '{\n"catalog": {}\n"roles": {}}')).startswith(f"{path}:3: broken JSON: ")
     assert problem(written(path, "[]")) == f"{path}: expected a table, found a list"
     assert problem(written(path, "null")) == f"{path}: expected a table, found null"
 
