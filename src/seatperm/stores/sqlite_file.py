@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x53454154
 """What `PRAGMA application_id` says of a store file: "SEAT"."""
 
+AFRESH = 2.0
+"""Seconds after which one who waits for other writers tries with another connection."""
+
 LONGEST_PAUSE = 400_000
 """Nanoseconds between two tries for the write lock, at most: short, so that nobody is passed over for long."""
 
@@ -152,14 +155,12 @@ class SQLiteFile:
         try:
             process.writing_thread = get_ident()
             with self._translating():
-                if process.writer is None:
-                    process.writer = self._connect("rw", 0)
+                writer = self._begin(process, end)
                 try:
-                    self._insist(process.writer, "BEGIN IMMEDIATE", end)
-                    yield process.writer
+                    yield writer
                     if process.pid != os.getpid():
                         raise StoreUnavailable(self.url, "a change ends in the process that began it")
-                    self._insist(process.writer, "COMMIT", time.monotonic() + self.timeout)
+                    self._insist(writer, "COMMIT", time.monotonic() + self.timeout)
                 except BaseException:
                     self._undo(process)
                     raise
@@ -219,6 +220,18 @@ class SQLiteFile:
             connection.close()
             raise
         return connection
+
+    def _begin(self, process: _Process, end: float) -> sqlite3.Connection:
+        while True:
+            if process.writer is None:
+                process.writer = self._connect("rw", 0)
+            try:
+                self._insist(process.writer, "BEGIN IMMEDIATE", min(end, time.monotonic() + AFRESH))
+                return process.writer
+            except sqlite3.OperationalError as error:
+                if _primary(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
+                    raise
+                self._drop_writer(process)  # so that no state of this connection's own keeps it out
 
     def _insist(self, connection: sqlite3.Connection, sql: str, end: float) -> None:
         # SQLite's own busy handler lets late comers pass early ones: one process was seen to wait for seconds.
