@@ -164,10 +164,9 @@ class View:
             if user is not None:
                 yield user
 
-    def row_of(self, user: User, record: Organization | None = None) -> bytes:
-        """Return the table that a user has now, or would have under another record's license."""
-        license = (record or self.record).license
-        return self.compiled.row(license, user, self.now())[0]
+    def row_of(self, user: User) -> bytes:
+        """Return the table that a user has now."""
+        return self._compute(user)[0]
 
     def barred(self, user: User | None) -> str | None:
         """Return why a user may not be signed in, None where nothing is in the way (rule 1, and section 5)."""
