@@ -52,10 +52,6 @@ LOOKS_UP = {
     ("errors.access", "decision"): "an annotation only",
     ("catalog", "loading.checks"): "a catalog is checked when it is made",
     ("catalog", "loading.reading"): "Catalog.load and Catalog.dump",
-    ("stores", "stores.memory"): "a URL picks the store",
-    ("stores", "stores.memory_sessions"): "a URL picks the store",
-    ("stores", "stores.sqlite"): "a URL picks the store",
-    ("stores", "stores.sqlite_sessions"): "a URL picks the store",
 }
 """The imports that look up, with why; each is done when it is needed, not when the module is loaded."""
 

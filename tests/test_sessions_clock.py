@@ -10,7 +10,8 @@ import pytest
 
 from seatperm.errors import InvalidValue
 from seatperm.sessions import Full, Seat, SeatRequest, new_token, token_hash
-from seatperm.stores import SessionStore, open_sessions
+from seatperm.stores import SessionStore
+from seatperm.stores.opening import open_sessions
 from seatperm.testing import ManualClock
 
 

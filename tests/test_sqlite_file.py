@@ -20,11 +20,12 @@ from seatperm.clock import SystemClock
 from seatperm.directory import Organization, Override, Staff, User
 from seatperm.errors import InvalidValue, StoreDamaged, StoreUnavailable, StoreVersion
 from seatperm.license import License
-from seatperm.stores import SQLiteURL, open_directory
+from seatperm.stores.opening import open_directory
 from seatperm.stores.sqlite import SQLiteDirectory
 from seatperm.stores.sqlite_file import APPLICATION_ID, SQLiteFile
 from seatperm.stores.sqlite_schema import DIRECTORY
 from seatperm.stores.sqlite_sessions import SQLiteSessions
+from seatperm.stores.sqlite_url import SQLiteURL
 
 from . import directory_worker as worker
 

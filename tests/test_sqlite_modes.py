@@ -8,7 +8,8 @@ import pytest
 
 import seatperm
 from seatperm.clock import SystemClock
-from seatperm.stores import SQLiteURL, open_directory, open_sessions
+from seatperm.stores.opening import open_directory, open_sessions
+from seatperm.stores.sqlite_url import SQLiteURL
 
 CATALOG: dict[str, object] = {"packages": {"one": {}}}
 

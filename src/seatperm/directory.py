@@ -119,6 +119,7 @@ class Organization:
         roles: roles of the organization's own, beside the catalog's.
         license_issued: when the last license file that was installed had been issued; None before the first.
         catalog: the digest of the catalog that its names were last checked against.
+        epoch: of the session store in which its seats are, see rule 9 of `SessionStore`.
         revision: how many changes have been made to it; the store counts.
     """
 
@@ -128,6 +129,7 @@ class Organization:
     roles: Mapping[str, Role] = field(factory=dict)
     license_issued: datetime | None = None
     catalog: str = ""
+    epoch: str | None = None
     revision: int = 0
 
     def __attrs_post_init__(self) -> None:

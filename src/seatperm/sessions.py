@@ -53,6 +53,7 @@ class SeatRequest:
         holds: those of the reserved roles that the user holds.
         ticket: names a place in the queue, None for who does not wait. A refusal leaves the place kept.
         patience: seconds that the place in the queue is kept without being asked for again.
+        epoch: what the directory says the store's `epoch` is; None from a store that has none.
     """
 
     organization: str
@@ -67,6 +68,7 @@ class SeatRequest:
     holds: frozenset[str] = field(default=frozenset(), converter=_names)
     ticket: str | None = None
     patience: float = 10.0
+    epoch: str | None = None
 
 
 @frozen
@@ -100,11 +102,37 @@ class Full:
         in_use: how many seats are in use.
         next_free_in: seconds until the first lease in use ends unless renewed; None where nobody holds one.
         lapsed: the sessions that this call found run out, see rule 8 of `SessionStore`.
+        ahead: how many places in the queue are in front of who asked with a ticket.
     """
 
     in_use: int
     next_free_in: float | None
     lapsed: tuple[Seat, ...] = field(default=(), repr=False, converter=_seats)
+    ahead: int = 0
+
+
+@frozen
+class Past:
+    """What the history says of one sign-in, granted or refused.
+
+    Attributes:
+        id: the session's id; of a refusal an id of its own.
+        user_id: who asked; None where that is nobody whom a store can name.
+        client: the connection, None where none was named.
+        began: when the session started, or was refused.
+        ended: when it was over, a refusal at once; None while it goes on.
+        how: how it ended, such as "by_holder" or "expired", or why it was refused, such as "seats_exhausted"; None
+            while it goes on.
+        refused: whether there was no session.
+    """
+
+    id: str
+    user_id: str | None
+    client: str | None
+    began: datetime
+    ended: datetime | None = None
+    how: str | None = None
+    refused: bool = False
 
 
 def admits(

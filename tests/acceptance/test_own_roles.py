@@ -24,7 +24,8 @@ from seatperm import (
     UnknownRole,
 )
 from seatperm.catalog import USERS
-from seatperm.stores import DirectoryStore, open_directory
+from seatperm.stores import DirectoryStore
+from seatperm.stores.opening import open_directory
 from seatperm.testing.clock import ManualClock
 
 from ..books import CATALOG, AddUser

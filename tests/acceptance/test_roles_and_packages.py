@@ -16,7 +16,7 @@ from seatperm.catalog import USERS
 from seatperm.cli import main
 from seatperm.organization import Difference, ListedRole
 from seatperm.organization.answers import Terms
-from seatperm.stores import open_directory
+from seatperm.stores.opening import open_directory
 from seatperm.testing.clock import ManualClock
 
 from ..books import CATALOG, AddUser

@@ -23,7 +23,7 @@ from seatperm import rules
 from seatperm.catalog import Catalog
 from seatperm.directory import User
 from seatperm.license import License
-from seatperm.stores import open_directory
+from seatperm.stores.opening import open_directory
 
 from .checks import WrongDecision
 

@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 from ..catalog import Catalog
 from ..errors import SeatpermError
 from ..organization.trail import AREAS, KINDS
-from ..stores import open_directory
+from ..stores.opening import open_directory
 from .settings import Settings, store_url
 
 MOST = 100

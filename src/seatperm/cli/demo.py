@@ -18,7 +18,7 @@ from ..decision.words import listed, package_title, resource_title
 from ..demo import CATALOG, build, customers, holds_the_demo
 from ..errors import SeatsExhausted
 from ..organization import LicenseChange, ListedRole, Organization, Session, Tenants, open_tenants
-from ..stores import SQLITE
+from ..stores.sqlite_url import SQLITE
 from .output import GAP, PARAGRAPH, terminal_width, wrap
 from .settings import variable
 

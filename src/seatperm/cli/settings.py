@@ -12,7 +12,9 @@ from attrs import define
 from ..errors import UnknownOrganization
 from ..organization import Organization, Tenants, open_tenants
 from ..organization.opening import Orphans
-from ..stores import SQLITE, DirectoryStore, SQLiteURL, open_directory
+from ..stores import DirectoryStore
+from ..stores.opening import open_directory
+from ..stores.sqlite_url import SQLITE, SQLiteURL
 from .output import Format
 
 

@@ -10,7 +10,8 @@ from ..catalog import Catalog
 from ..errors import SeatpermError
 from ..organization import Organization, Tenants
 from ..organization.orphans import digest
-from ..stores import SQLITE, open_directory
+from ..stores.opening import open_directory
+from ..stores.sqlite_url import SQLITE
 
 CATALOG = Path(__file__).with_name("accounting.toml")
 """The catalog's file, as the package ships it."""

@@ -26,7 +26,8 @@ from ..errors import (
     UnknownOrganization,
 )
 from ..license import License
-from ..stores import DirectoryStore, SessionStore, open_directory, open_sessions
+from ..stores import DirectoryStore, SessionStore
+from ..stores.opening import open_directory, open_sessions
 from . import answers
 from .asking import Asking
 from .changes import Change

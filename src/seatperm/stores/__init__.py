@@ -1,4 +1,4 @@
-"""The two store protocols, as rules, and the URLs that pick a store.
+"""The two store protocols, as rules.
 
 Every call may raise `StoreUnavailable` (it did not answer, or could not write: nothing was changed),
 `StoreDamaged` or `StoreVersion`. Every store is safe to share between threads. Records go in and come out
@@ -7,20 +7,16 @@ as they are: whole, equal, times in UTC.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
-from typing import Final, Literal, Protocol
+from datetime import datetime
+from typing import Protocol
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from ..audit import Event, Head
-from ..clock import Clock
 from ..directory import Organization, Staff, User
-from ..errors import InvalidValue
-from ..sessions import Full, Seat, SeatRequest
-
-SQLITE: Final = "sqlite:///"
+from ..sessions import Full, Past, Seat, SeatRequest
 
 
 @frozen
@@ -69,6 +65,21 @@ class DirectoryReader(Protocol):
 
     def staff_member(self, organization: str, id: str) -> Staff | None:
         """Return a staff record by id; None where there is none."""
+        ...
+
+    def history(
+        self,
+        organization: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        user: str | None = None,
+    ) -> Iterator[Past]:
+        """Iterate over the past sign-ins in the order of (`began`, `id`), never all in memory.
+
+        With `until` those that began before it, with `since` those that were not over by then (an end at that
+        very moment is over), with `user` those of that user.
+        """
         ...
 
 
@@ -134,6 +145,14 @@ class DirectoryChange(DirectoryReader, Protocol):
         """Write a staff record, new or not."""
         ...
 
+    def put_past(self, organization: str, past: Past) -> None:
+        """Write what the history says of a sign-in, in place of what it said under that id."""
+        ...
+
+    def drop_history(self, organization: str, *, before: datetime | None = None, user: str | None = None) -> None:
+        """Take out of the history what was over by `before`, or all of a user's; both said, what is both."""
+        ...
+
     def append(self, organization: str, event: Event) -> None:
         """Add an event at the end of the trail. Only `erase` ever touches one again."""
         ...
@@ -150,7 +169,7 @@ class DirectoryStore(DirectoryReader, Protocol):
         1. `change` is a serializable transaction: what it reads stays as it is until it ends, and no other
            change of the same store runs in between.
         2. A change that wrote a record (organization, user or staff) raises the revision of its organization
-           by one, however much it wrote; one that failed, wrote nothing, or only events, raises none.
+           by one, however much it wrote; one that failed, wrote nothing, or only events and history, raises none.
         3. What a finished change wrote is seen by every later call of every process, and survives a crash.
         4. `changes(organization, since)` names every user written after the revision `since`, and every id
            that was given up for another.
@@ -211,6 +230,11 @@ class SessionStore(Protocol):
         7. A lowered limit ends nothing.
         8. Each session whose lease ran out is named once, among the `lapsed` of one answer of `acquire`, at the
            latest of the one that gives its seat away: by `expires_at`, then `id`, with nothing `remaining`.
+        9. A store whose server may lose what was granted has an epoch. An `acquire` with another epoch than the
+           store's, and any after the server began anew, closes the doors: for `lease` seconds from then on,
+           whoever would take a further seat gets `StoreUnavailable`. A store that loses nothing has none.
+        10. Each call ends within the store's timeout, and then with `StoreUnavailable`. One that may have taken
+           a seat unseen is sent again with the same request, or its lease runs out.
     """
 
     url: str
@@ -228,12 +252,25 @@ class SessionStore(Protocol):
         """Return the live session with this token; None once it is over. Writes nothing."""
         ...
 
-    def renew(self, organization: str, token_hash: str, lease: float) -> Seat | None:
-        """Let the live session's lease run for `lease` seconds from now; None once it is over."""
+    def renew(
+        self, organization: str, token_hash: str, lease: float, *, new_token_hash: str | None = None
+    ) -> Seat | None:
+        """Let the live session's lease run for `lease` seconds from now; None once it is over.
+
+        With `new_token_hash` that is its token from now on, and the old one is dead; the same call sent again
+        finds the session by the new one.
+        """
         ...
 
     def release(self, organization: str, session_id: str, token_hash: str | None) -> bool:
         """End a live session, if the token is its own, or None is given; tell whether it did."""
+        ...
+
+    def epoch(self, organization: str) -> str | None:
+        """Return what names the memory in which the organization's seats are kept, made at the first call.
+
+        None from a store that loses nothing.
+        """
         ...
 
     def live(self, organization: str) -> Iterator[Seat]:
@@ -243,93 +280,3 @@ class SessionStore(Protocol):
     def close(self) -> None:
         """Give back what the store holds open; later calls raise `StoreUnavailable`."""
         ...
-
-
-def open_directory(url: str) -> DirectoryStore:
-    """Return the directory store that a URL names: `memory://` or `sqlite:///path`.
-
-    Raises:
-        InvalidValue: the URL names no store that keeps a directory.
-        StoreUnavailable, StoreDamaged, StoreVersion: it can't be opened.
-    """
-    if url == "memory://":
-        from .memory import MemoryDirectory
-
-        return MemoryDirectory()
-    if url.startswith(SQLITE):
-        from .sqlite import SQLiteDirectory
-
-        where = SQLiteURL.parse(url)
-        return SQLiteDirectory(
-            where.path, synchronous=where.synchronous or "full", timeout=where.timeout, mode=where.mode
-        )
-    raise InvalidValue("store", _without_secrets(url), "'memory://' or 'sqlite:///path/to/file.db'")
-
-
-def open_sessions(url: str, clock: Clock) -> SessionStore:
-    """Return the session store that a URL names: `memory://` or `sqlite:///path`.
-
-    Raises:
-        InvalidValue: the URL names no store that keeps sessions.
-        StoreUnavailable, StoreDamaged, StoreVersion: it can't be opened.
-    """
-    if url == "memory://":
-        from .memory_sessions import MemorySessions
-
-        return MemorySessions(clock)
-    if url.startswith(SQLITE):
-        from .sqlite_sessions import SQLiteSessions
-
-        where = SQLiteURL.parse(url)
-        return SQLiteSessions(
-            where.path, clock, synchronous=where.synchronous or "normal", timeout=where.timeout, mode=where.mode
-        )
-    raise InvalidValue("session_store", _without_secrets(url), "'memory://' or 'sqlite:///path/to/file.db'")
-
-
-@frozen
-class SQLiteURL:
-    """What a `sqlite:///path?timeout=5&synchronous=normal` says; the path is relative, or absolute with a fourth slash.
-
-    Attributes:
-        path: of the file.
-        synchronous: "full" or "normal", None where the store chooses.
-        timeout: seconds to wait for other writers.
-        mode: "rwc": a missing file is made. "rw": it must be there. "ro": so it must, and nothing is written to it.
-    """
-
-    path: str
-    synchronous: Literal["full", "normal"] | None = None
-    timeout: float = 30.0
-    mode: Literal["rwc", "rw", "ro"] = "rwc"
-
-    @classmethod
-    def parse(cls, url: str) -> SQLiteURL:
-        """Read a URL.
-
-        Raises:
-            InvalidValue: it says something else after the question mark.
-        """
-        path, _, options = url.removeprefix(SQLITE).partition("?")
-        read = cls(path)
-        for option in filter(None, options.split("&")):
-            match option.split("="):
-                case ["synchronous", ("full" | "normal") as synchronous]:
-                    read = evolve(read, synchronous=synchronous)
-                case ["timeout", seconds] if re.fullmatch(r"\d{1,6}(\.\d{1,6})?", seconds):
-                    read = evolve(read, timeout=float(seconds))
-                case ["mode", ("rwc" | "rw" | "ro") as mode]:
-                    read = evolve(read, mode=mode)
-                case _:
-                    raise InvalidValue(
-                        "store",
-                        url,
-                        "'timeout=' and seconds, 'synchronous=' and 'full' or 'normal', "
-                        f"or 'mode=' and 'rwc', 'rw' or 'ro', for {option!r}",
-                    )
-        return read
-
-
-def _without_secrets(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"

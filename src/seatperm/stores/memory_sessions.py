@@ -174,6 +174,10 @@ class _Book:
         waiting = self._in_front(request)
         return admits(request.limit, in_use, request.reserved, inside, request.holds, waiting)
 
+    def ahead(self, ticket: str | None) -> int:
+        """Return how many places are in front of the ticket's."""
+        return 0 if ticket is None else next(i for i, waiting in enumerate(self.queue) if waiting == ticket)
+
     def _in_front(self, request: SeatRequest) -> Iterator[frozenset[str]]:
         # Where users share a seat, a user's second place takes none, nor does one of who asks.
         passed = {request.user_id} if request.per_user else set[str]()
@@ -223,6 +227,7 @@ class MemorySessions:
                     in_use=book.all.seats(request.per_user),
                     next_free_in=None if next_end is None else (next_end - now) / 1_000_000,
                     lapsed=lapsed,
+                    ahead=book.ahead(request.ticket),
                 )
             if request.ticket is not None:
                 book.queue.pop(request.ticket, None)
@@ -260,14 +265,22 @@ class MemorySessions:
             now = micros(self._clock.elapsed())
             return held.seat(now) if held is not None and held.ends > now else None
 
-    def renew(self, organization: str, token_hash: str, lease: float) -> Seat | None:
-        """Let the live session's lease run for `lease` seconds from now; None once it is over."""
+    def renew(
+        self, organization: str, token_hash: str, lease: float, *, new_token_hash: str | None = None
+    ) -> Seat | None:
+        """Let the live session's lease run for `lease` seconds from now, with a new token if one is given."""
         with self._lock:
             book = self._open().get(organization)
-            held = book.by_token.get(token_hash) if book is not None else None
-            now = micros(self._clock.elapsed())
-            if book is None or held is None or held.ends <= now:
+            if book is None:
                 return None
+            held = book.by_token.get(token_hash)
+            if held is None and new_token_hash is not None:
+                held = book.by_token.get(new_token_hash)
+            now = micros(self._clock.elapsed())
+            if held is None or held.ends <= now:
+                return None
+            if new_token_hash is not None:
+                book.change(held, new_token_hash, held.holds)
             book.prolong(held, now + micros(lease), self._clock.now() + timedelta(seconds=lease))
             return held.seat(now)
 
@@ -282,6 +295,9 @@ class MemorySessions:
                 return False
             book.remove(held)
             return True
+
+    def epoch(self, organization: str) -> None:
+        """Return None: what this process granted is gone only with the process."""
 
     def live(self, organization: str) -> Iterator[Seat]:
         """Iterate over the live sessions, first started first."""

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple, cast
 
+from attrs import evolve
+
 from ..clock import Clock, micros
 from ..sessions import Full, Seat, SeatRequest, admits
 from .sqlite_file import SQLiteFile
@@ -108,23 +110,22 @@ class SQLiteSessions:
         seat = _seat(cast(_SeatRow, row), now) if row is not None else None
         return seat if seat is not None and seat.remaining > 0 else None
 
-    def renew(self, organization: str, token_hash: str, lease: float) -> Seat | None:
-        """Let the live session's lease run for `lease` seconds from now; None once it is over."""
+    def renew(
+        self, organization: str, token_hash: str, lease: float, *, new_token_hash: str | None = None
+    ) -> Seat | None:
+        """Let the live session's lease run for `lease` seconds from now, with a new token if one is given."""
         with self._file.write() as connection:
             now = self._now()
-            row = connection.execute(
-                "UPDATE sessions SET expires_at = ?, ends = ? "
-                f"WHERE organization = ? AND token_hash = ? AND ends > ? AND {_SAME_BOOT} RETURNING {_SEAT}",
-                (
-                    _text(self._clock.now() + timedelta(seconds=lease)),
-                    now + micros(lease),
-                    organization,
-                    token_hash,
-                    now,
-                    self._clock.boot,
-                ),
-            ).fetchone()
-        return _seat(row, now) if row is not None else None
+            expires_at, ends = _text(self._clock.now() + timedelta(seconds=lease)), now + micros(lease)
+            for known in (token_hash,) if new_token_hash is None else (token_hash, new_token_hash):
+                row = connection.execute(
+                    "UPDATE sessions SET token_hash = ?, expires_at = ?, ends = ? "
+                    f"WHERE organization = ? AND token_hash = ? AND ends > ? AND {_SAME_BOOT} RETURNING {_SEAT}",
+                    (new_token_hash or token_hash, expires_at, ends, organization, known, now, self._clock.boot),
+                ).fetchone()
+                if row is not None:
+                    return _seat(row, now)
+        return None
 
     def release(self, organization: str, session_id: str, token_hash: str | None) -> bool:
         """End a live session, if the token is its own, or None is given; tell whether it did.
@@ -142,6 +143,9 @@ class SQLiteSessions:
                 return False
             if self._delete(organization, session_id, str(row[0])):
                 return True
+
+    def epoch(self, organization: str) -> None:
+        """Return None: what the file lost was granted before this boot of the machine, and is void."""
 
     def live(self, organization: str) -> Iterator[Seat]:
         """Iterate over the live sessions, first started first."""
@@ -191,6 +195,8 @@ class SQLiteSessions:
                         now + micros(request.patience),
                     ),
                 )
+                full = count.full(request.per_user, now, lapsed)
+                return evolve(full, ahead=_ahead(connection, request.organization, request.ticket))
             return count.full(request.per_user, now, lapsed)
         if count.queued and request.ticket is not None:
             connection.execute(
@@ -312,6 +318,15 @@ def _in_front(connection: sqlite3.Connection, request: SeatRequest) -> Iterator[
                 continue
             passed.add(user_id)
         yield frozenset(json.loads(holds))
+
+
+def _ahead(connection: sqlite3.Connection, organization: str, ticket: str) -> int:
+    ((count,),) = connection.execute(
+        "SELECT count(*) FROM seat_queue WHERE organization = ? AND place < "
+        "(SELECT place FROM seat_queue WHERE organization = ? AND ticket = ?)",
+        (organization, organization, ticket),
+    )
+    return int(count)
 
 
 def _seat(row: _SeatRow, now: int, lapsed: tuple[Seat, ...] = ()) -> Seat:
