@@ -46,15 +46,6 @@ class Cookie:
         if self.same_site == "none" and not self.secure:
             raise seatperm.InvalidValue("same_site", self.same_site, "'lax' or 'strict', or secure=True beside 'none'")
 
-    def read(self, headers: Mapping[str, str], cookies: Mapping[str, str]) -> str | None:
-        """Return the token that a request brings, None where it brings none.
-
-        Args:
-            headers: the request's, by name; upper and lower case are the same.
-            cookies: the request's, by name, as the framework has read them.
-        """
-        return cookies.get(self.name) or None
-
     def write(self, token: str | None) -> tuple[str, str]:
         """Return the header of an answer that hands over a token, or, with None, takes it back."""
         parts = [f"{self.name}={token or ''}", f"Path={self.path}"]
@@ -71,11 +62,6 @@ class Cookie:
 class Bearer:
     """Takes the session's token from `Authorization: Bearer …`, for clients that are no browsers."""
 
-    def read(self, headers: Mapping[str, str], cookies: Mapping[str, str]) -> str | None:
-        """Return the token that a request brings, None where it brings none, as `Cookie.read`."""
-        scheme, _, token = _header(headers, "authorization").partition(" ")
-        return token.strip() or None if scheme.lower() == "bearer" else None
-
     def write(self, token: str | None) -> tuple[str, str]:
         """Return the header of the answer to a sign-in, that hands over a token; empty with None."""
         return "Seatperm-Token", token or ""
@@ -83,6 +69,28 @@ class Bearer:
 
 Carrier = Cookie | Bearer
 """How a session's token travels."""
+
+
+def brought(carrier: Carrier, headers: Mapping[str, str], cookies: Mapping[str, str]) -> str:
+    """Return the token that a request brings.
+
+    Args:
+        carrier: how tokens travel.
+        headers: the request's, by name; upper and lower case are the same.
+        cookies: the request's, by name, as the framework has read them.
+
+    Raises:
+        NotSignedIn: it brings none.
+    """
+    if isinstance(carrier, Cookie):
+        token = cookies.get(carrier.name, "")
+    else:
+        sent = next((value for name, value in headers.items() if name.lower() == "authorization"), "")
+        scheme, _, rest = sent.partition(" ")
+        token = rest.strip() if scheme.lower() == "bearer" else ""
+    if not token:
+        raise NotSignedIn(carrier)
+    return token
 
 
 @frozen
@@ -256,7 +264,3 @@ def _house(full: seatperm.SeatsExhausted, holders: Iterable[seatperm.Seat] | Non
         yield "next_free_at", full.next_free_at.isoformat()
     if holders is not None:
         yield "holders", [{"user": seat.user_id, "since": seat.started_at.isoformat()} for seat in holders]
-
-
-def _header(headers: Mapping[str, str], name: str) -> str:
-    return next((value for key, value in headers.items() if key.lower() == name), "")
