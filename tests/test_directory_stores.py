@@ -19,6 +19,7 @@ from seatperm.catalog import Grant, Role
 from seatperm.directory import Organization, Override, PendingInvitation, Staff, User
 from seatperm.errors import InvalidValue, SeatpermError, StoreDamaged
 from seatperm.license import License, problems
+from seatperm.sessions import Past
 from seatperm.stores import DirectoryChange, DirectoryStore
 from seatperm.stores.memory import MemoryDirectory
 from seatperm.stores.sqlite import SQLiteDirectory
@@ -111,9 +112,20 @@ records = st.builds(
     roles=st.dictionaries(texts, roles, max_size=2),
     license_issued=moments,
     catalog=texts,
+    epoch=st.none() | texts,
 )
 staff = st.builds(
     Staff, id=st.sampled_from(MEMBERS), name=texts, user=st.none() | st.sampled_from(IDS), active=st.booleans()
+)
+pasts = st.builds(
+    Past,
+    id=st.sampled_from(MEMBERS),
+    user_id=st.none() | st.sampled_from(IDS),
+    client=st.none() | texts,
+    began=times,
+    ended=moments,
+    how=st.none() | texts,
+    refused=st.booleans(),
 )
 values = st.none() | st.booleans() | st.integers() | texts
 details = st.none() | st.dictionaries(texts, st.recursive(values, st.lists, max_leaves=4), max_size=3)
@@ -147,6 +159,14 @@ def erase(place: str, user: str) -> Step:
     return lambda change: change.erase(place, user)
 
 
+def put_past(place: str, past: Past) -> Step:
+    return lambda change: change.put_past(place, past)
+
+
+def drop_history(place: str, before: datetime, user: str | None, limit: int | None) -> Step:
+    return lambda change: change.drop_history(place, before=before, user=user, limit=limit)
+
+
 def fail(_: DirectoryChange) -> None:
     raise ZeroDivisionError
 
@@ -158,6 +178,8 @@ steps = st.one_of(
     st.builds(put_staff, places, staff),
     st.builds(append, places, times, st.none() | st.sampled_from(IDS), details),
     st.builds(erase, places, st.sampled_from(IDS)),
+    st.builds(put_past, places, pasts),
+    st.builds(drop_history, places, times, st.none() | st.sampled_from(IDS), st.none() | st.integers(0, 2)),
     st.just(fail),
 )
 
@@ -177,6 +199,7 @@ def outcome(change: DirectoryChange, step: Step) -> object:
         [list(change.people(key)) for key in KEYS],
         [list(change.person(id)) for id in IDS],
         [change.invited(hash) for hash in HASHES],
+        [list(change.history(place)) for place in PLACES],
         [change.count_active(place, ["app"]) for place in PLACES],
     )
 
@@ -198,6 +221,8 @@ def book(store: DirectoryStore, place: str) -> object:
         list(store.users(place, roles=ROLES)),
         list(store.staff(place)),
         [store.staff_member(place, id) for id in MEMBERS],
+        list(store.history(place)),
+        [list(store.history(place, user=id)) for id in IDS],
         list(store.events(place)),
         list(store.events(place, after=1)),
         [store.changes(place, since) for since in range(record.revision + 1)],

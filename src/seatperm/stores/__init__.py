@@ -149,8 +149,18 @@ class DirectoryChange(DirectoryReader, Protocol):
         """Write what the history says of a sign-in, in place of what it said under that id."""
         ...
 
-    def drop_history(self, organization: str, *, before: datetime | None = None, user: str | None = None) -> None:
-        """Take out of the history what was over by `before`, or all of a user's; both said, what is both."""
+    def drop_history(
+        self,
+        organization: str,
+        *,
+        before: datetime | None = None,
+        user: str | None = None,
+        limit: int | None = None,
+    ) -> None:
+        """Take out of the history what was over by `before`, or all of a user's; both said, what is both.
+
+        With `limit` no more than that, those that were over first.
+        """
         ...
 
     def append(self, organization: str, event: Event) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import islice
 from threading import Lock, get_ident
 
@@ -12,6 +13,7 @@ from attrs import Factory, define, evolve, frozen
 from ..audit import Event, Head
 from ..directory import Organization, Staff, User
 from ..errors import EmailTaken, StoreUnavailable, UnknownOrganization, UnknownUser, UserExists
+from ..sessions import Past
 from . import Changes
 
 URL = "memory://"
@@ -44,6 +46,7 @@ class Book:
         former: the revision at which an id was given up for another.
         staff: by id.
         events: the trail.
+        history: past sign-ins, by id.
     """
 
     record: Organization
@@ -53,6 +56,7 @@ class Book:
     former: dict[str, int] = Factory(dict)
     staff: dict[str, Staff] = Factory(dict)
     events: list[Event] = Factory(list)
+    history: dict[str, Past] = Factory(dict)
 
     def at(self, revision: int) -> Book:
         """Return a book of that revision, whose records can be altered without altering this one's."""
@@ -113,6 +117,25 @@ class MemoryReader:
         book = self._open().get(organization)
         return Head(len(book.events), book.events[-1].hash) if book is not None and book.events else Head()
 
+    def history(
+        self,
+        organization: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        user: str | None = None,
+    ) -> Iterator[Past]:
+        """Iterate over the past sign-ins in the order of (`began`, `id`), all of one moment."""
+        book = self._open().get(organization)
+        found = (
+            past
+            for past in ({} if book is None else book.history).values()
+            if (since is None or past.ended is None or past.ended > since)
+            and (until is None or past.began < until)
+            and (user is None or past.user_id == user)
+        )
+        return iter(sorted(found, key=lambda past: (past.began, past.id)))
+
     def _open(self) -> dict[str, Book]:
         return self._books
 
@@ -138,6 +161,7 @@ class MemoryChange(MemoryReader):
         self._books = dict(books)
         self._made: dict[str, int] = {}
         self._trails: set[str] = set()
+        self._histories: set[str] = set()
         self._ended = False
 
     def end(self) -> dict[str, Book]:
@@ -209,6 +233,29 @@ class MemoryChange(MemoryReader):
         """Write a staff record, new or not."""
         self._touched(organization).staff[staff.id] = staff
 
+    def put_past(self, organization: str, past: Past) -> None:
+        """Write what the history says of a sign-in, in place of what it said under that id."""
+        self._history(organization)[past.id] = past
+
+    def drop_history(
+        self,
+        organization: str,
+        *,
+        before: datetime | None = None,
+        user: str | None = None,
+        limit: int | None = None,
+    ) -> None:
+        """Take out of the history what was over by `before`, or all of a user's; both said, what is both."""
+        history = self._history(organization)
+        found = [
+            past
+            for past in history.values()
+            if (before is None or (past.ended is not None and past.ended <= before))
+            and (user is None or past.user_id == user)
+        ]
+        for past in sorted(found, key=lambda past: (past.ended or past.began, past.id))[:limit]:
+            del history[past.id]
+
     def append(self, organization: str, event: Event) -> None:
         """Add an event at the end of the trail."""
         self._trail(organization).append(event)
@@ -231,6 +278,13 @@ class MemoryChange(MemoryReader):
             self._trails.add(organization)
             book = self._books[organization] = evolve(book, events=list(book.events))
         return book.events
+
+    def _history(self, organization: str) -> dict[str, Past]:
+        book = self._book(organization)
+        if organization not in self._histories:
+            self._histories.add(organization)
+            book = self._books[organization] = evolve(book, history=dict(book.history))
+        return book.history
 
     def _everywhere(self) -> Iterator[tuple[str, User]]:
         for place, book in sorted(self._open().items()):

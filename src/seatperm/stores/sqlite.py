@@ -13,6 +13,7 @@ from typing import Literal
 from ..audit import START, Event
 from ..directory import Organization, Staff, User
 from ..errors import EmailTaken, InvalidValue, StoreUnavailable, UnknownOrganization, UnknownUser, UserExists
+from ..sessions import Past
 from . import Changes
 from .sqlite_file import Row, SQLiteFile, Values
 from .sqlite_reader import PAGE, SQLiteReader
@@ -26,14 +27,14 @@ EVENT = """
 PUT_ORGANIZATION = """
     INSERT INTO organizations (
         id, package, add_ons, session_limit, user_limit, seat_per, reserved, valid_from, valid_until, grace,
-        license_issued, global_permissions, roles, catalog, revision, record_revision, events, last_hash
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        license_issued, global_permissions, roles, catalog, epoch, revision, record_revision, events, last_hash
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET
         package = excluded.package, add_ons = excluded.add_ons, session_limit = excluded.session_limit,
         user_limit = excluded.user_limit, seat_per = excluded.seat_per, reserved = excluded.reserved,
         valid_from = excluded.valid_from, valid_until = excluded.valid_until, grace = excluded.grace,
         license_issued = excluded.license_issued, global_permissions = excluded.global_permissions,
-        roles = excluded.roles, catalog = excluded.catalog,
+        roles = excluded.roles, catalog = excluded.catalog, epoch = excluded.epoch,
         revision = excluded.revision, record_revision = excluded.record_revision"""
 
 PUT_USER = """
@@ -50,6 +51,15 @@ PUT_USER = """
 PUT_STAFF = """
     INSERT INTO staff (organization, id, name, user, active) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (organization, id) DO UPDATE SET name = excluded.name, user = excluded.user, active = excluded.active"""
+
+PUT_PAST = """
+    INSERT INTO history (organization, id, user, client, began, ended, how, refused) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (organization, id) DO UPDATE SET user = excluded.user, client = excluded.client,
+        began = excluded.began, ended = excluded.ended, how = excluded.how, refused = excluded.refused"""
+
+DROP_HISTORY = """
+    DELETE FROM history WHERE organization = ? AND id IN (
+        SELECT id FROM history WHERE organization = ? AND {where} ORDER BY ended, id LIMIT ?)"""
 
 
 class SQLiteChange(SQLiteReader):
@@ -112,6 +122,7 @@ class SQLiteChange(SQLiteReader):
                 write_entries(record.global_permissions),
                 write_roles(record.roles),
                 record.catalog,
+                record.epoch,
                 revision,
                 revision,
                 0,
@@ -178,6 +189,27 @@ class SQLiteChange(SQLiteReader):
         """Write a staff record, new or not."""
         self._touch(organization)
         self._execute(PUT_STAFF, (organization, staff.id, staff.name, staff.user, staff.active))
+
+    def put_past(self, organization: str, past: Past) -> None:
+        """Write what the history says of a sign-in, in place of what it said under that id."""
+        self._refuse_unknown(organization)
+        times = (write_time(past.began), write_time(past.ended))
+        self._execute(PUT_PAST, (organization, past.id, past.user_id, past.client, *times, past.how, past.refused))
+
+    def drop_history(
+        self,
+        organization: str,
+        *,
+        before: datetime | None = None,
+        user: str | None = None,
+        limit: int | None = None,
+    ) -> None:
+        """Take out of the history what was over by `before`, or all of a user's; both said, what is both."""
+        self._refuse_unknown(organization)
+        said = [pair for pair in (("ended <= ?", write_time(before)), ("user = ?", user)) if pair[1] is not None]
+        where = " AND ".join(where for where, _ in said) or "1"
+        values = (organization, organization, *(value for _, value in said), -1 if limit is None else limit)
+        self._execute(DROP_HISTORY.format(where=where), values)
 
     def append(self, organization: str, event: Event) -> None:
         """Add an event at the end of the trail."""

@@ -6,7 +6,7 @@ import heapq
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import groupby, islice
 from typing import TypeVar
@@ -15,8 +15,9 @@ from ..audit import Head
 from ..directory import Organization, Override, PendingInvitation, Staff, User
 from ..errors import StoreDamaged, UnknownOrganization
 from ..license import License, problems
+from ..sessions import Past
 from .sqlite_file import Row, Values
-from .written import read_entries, read_entry, read_roles, read_time, write_json
+from .written import read_entries, read_entry, read_roles, read_time, write_json, write_time
 
 T = TypeVar("T")
 
@@ -25,7 +26,7 @@ PAGE = 256
 
 ORGANIZATION = """
     SELECT id, package, add_ons, session_limit, user_limit, seat_per, reserved, valid_from, valid_until, grace,
-           global_permissions, roles, license_issued, catalog, revision
+           global_permissions, roles, license_issued, catalog, epoch, revision
     FROM organizations WHERE id = ?"""
 
 USER = """
@@ -38,6 +39,10 @@ USER = """
     FROM users"""
 
 STAFF = "SELECT id, name, user, active FROM staff"
+
+PAST = """
+    SELECT id, user, client, began, ended, how, refused FROM history
+    WHERE organization = ? AND (began, id) > (?, ?) AND {where} ORDER BY began, id LIMIT ?"""
 
 HEAD = "SELECT events, last_hash FROM organizations WHERE id = ?"
 
@@ -95,6 +100,28 @@ class SQLiteReader(ABC):
         rows = self._select(HEAD, (organization,))
         return Head(*rows[0]) if rows else Head()
 
+    def history(
+        self,
+        organization: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        user: str | None = None,
+    ) -> Iterator[Past]:
+        """Iterate over the past sign-ins in the order of (`began`, `id`), in pages, each page of one moment."""
+        asked = (
+            ("(ended IS NULL OR ended > ?)", write_time(since)),
+            ("began < ?", write_time(until)),
+            ("user = ?", user),
+        )
+        said = [(where, value) for where, value in asked if value is not None]
+        page = PAST.format(where=" AND ".join(where for where, _ in said) or "1")
+        values, last = [value for _, value in said], ("", "")
+        while rows := self._select(page, (organization, *last, *values, PAGE)):
+            for row in rows:
+                yield self._read("the past sign-in", _past, row)
+            last = (rows[-1][3], rows[-1][0])
+
     def _everyone(self, organization: str) -> Iterator[User]:
         page, last = f"{USER} WHERE organization = ? AND id > ? ORDER BY id LIMIT ?", ""
         while rows := self._select(page, (organization, last, PAGE)):
@@ -134,7 +161,7 @@ class SQLiteReader(ABC):
 
 def _organization(row: Row) -> Organization:
     id, package, add_ons, session_limit, user_limit, seat_per, reserved, begin, end, grace, *rest = row
-    permissions, roles, issued, catalog, revision = rest
+    permissions, roles, issued, catalog, epoch, revision = rest
     license = License(
         package,
         json.loads(add_ons),
@@ -148,12 +175,19 @@ def _organization(row: Row) -> Organization:
     )
     for problem in problems(license):
         raise ValueError(problem)
-    return Organization(id, license, _entries(permissions), read_roles(roles), read_time(issued), catalog, revision)
+    return Organization(
+        id, license, _entries(permissions), read_roles(roles), read_time(issued), catalog, epoch, revision
+    )
 
 
 def _staff(row: Row) -> Staff:
     id, name, user, active = row
     return Staff(id, name, user, active != 0)
+
+
+def _past(row: Row) -> Past:
+    id, user, client, began, ended, how, refused = row
+    return Past(id, user, client, datetime.fromisoformat(began), read_time(ended), how, refused != 0)
 
 
 def _user(row: Row) -> User:

@@ -128,4 +128,26 @@ def _count_active(db: Database) -> None:
         db.execute(f"CREATE TRIGGER {name} AFTER {event} ON users WHEN {when} BEGIN {what}; END")
 
 
-DIRECTORY = Schema("seatperm.directory", {"0001_tables": _tables})
+def _history(db: Database) -> None:
+    history = db.table("history").create(
+        {
+            "organization": str,
+            "id": str,
+            "user": str,
+            "client": str,
+            "began": str,
+            "ended": str,
+            "how": str,
+            "refused": int,
+        },
+        pk=("organization", "id"),
+        foreign_keys=[("organization", "organizations", "id")],
+        not_null={"began", "refused"},
+    )
+    history.create_index(["organization", "began", "id", "ended"])
+    history.create_index(["organization", "user", "began", "id"])
+    history.create_index(["organization", "ended"])
+    db.table("organizations").add_column("epoch", str)
+
+
+DIRECTORY = Schema("seatperm.directory", {"0001_tables": _tables, "0002_history": _history})

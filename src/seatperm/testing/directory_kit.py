@@ -24,10 +24,10 @@ from ..errors import EmailTaken, UnknownOrganization, UnknownUser, UserExists
 from ..license import License
 from ..stores import Changes
 from .directory_fixture import MANY, NOON, ids, mine, user
-from .directory_trail import DirectoryTrail
+from .directory_history import DirectoryHistory
 
 
-class DirectoryConformance(DirectoryTrail):
+class DirectoryConformance(DirectoryHistory):
     """Tests for a directory store; subclass it and override `open`."""
 
     # Organizations
@@ -52,6 +52,7 @@ class DirectoryConformance(DirectoryTrail):
             roles={"waka.helper": Role("Kaiāwhina", package="retail", grants={"sales": (Grant("view"),)})},
             license_issued=NOON + timedelta(microseconds=1),
             catalog="a1b2",
+            epoch="2027-a1",
         )
         with self.store.change() as change:
             change.put_organization(record)

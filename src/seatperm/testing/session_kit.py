@@ -11,190 +11,16 @@ A store whose clock can't be moved, a server's, sets `real_time = True`: the kit
 
 from __future__ import annotations
 
-from threading import Barrier, Lock, Thread
+import pytest
+from attrs import evolve
 
-from ..sessions import Full, Seat, token_hash
-from .session_fixture import SessionFixture
+from ..errors import StoreUnavailable
+from ..sessions import Full, token_hash
+from .session_seats import SessionSeats
 
 
-class SessionConformance(SessionFixture):
+class SessionConformance(SessionSeats):
     """Tests for a session store; subclass it and override `open`."""
-
-    # Rule 1
-
-    def test_no_more_seats_are_granted_than_there_are(self) -> None:
-        """G1."""
-        seats = [self.take(self.request(user, limit=3)) for user in ("ann", "ben", "cat")]
-        full = self.refuse(self.request("dan", limit=3))
-        assert full.in_use == 3
-        assert full.next_free_in is not None
-        assert 0 < full.next_free_in <= self.lease + self.tick
-        assert self.ids() == [seat.id for seat in seats]
-
-    def test_threads_at_once_get_no_more_seats_than_there_are(self) -> None:
-        """G1, decided in one step."""
-        barrier, lock, granted = Barrier(16), Lock(), list[Seat]()
-
-        def ask(number: int) -> None:
-            barrier.wait()
-            answer = self.store.acquire(self.request(f"user-{number}", limit=5))
-            if isinstance(answer, Seat):
-                with lock:
-                    granted.append(answer)
-
-        threads = [Thread(target=ask, args=(number,)) for number in range(16)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert len(granted) == 5
-        assert sorted(self.ids()) == sorted(seat.id for seat in granted)
-
-    def test_organizations_do_not_share_seats(self) -> None:
-        """One organization's sessions take no seat of another, and its tokens open nothing there."""
-        request = self.request()
-        seat = self.take(request)
-        own, self.organization = self.organization, f"{self.organization}-other"
-        assert self.find(request) is None
-        assert self.store.renew(self.organization, request.token_hash, self.lease) is None
-        assert not self.store.release(self.organization, seat.id, None)
-        self.take(self.request())
-        self.organization = own
-        assert self.ids() == [seat.id]
-
-    # Rule 2
-
-    def test_a_lease_holds_to_its_last_tick_and_no_further(self) -> None:
-        """G2: never shorter than asked; and a crashed holder's seat is free again."""
-        request = self.request("ann", "desk")
-        self.take(request)
-        self.advance(self.lease - self.tick)
-        assert self.find(request) is not None
-        self.refuse(self.request("ben"))
-        self.advance(self.tick)
-        assert self.find(request) is None
-        assert self.ids() == []
-        assert self.store.renew(self.organization, request.token_hash, self.lease) is None
-        self.take(self.request("ben"))
-
-    def test_an_ended_lease_is_not_revived_by_its_own_client(self) -> None:
-        """Who comes back too late takes a new session, if there is a seat."""
-        first = self.take(self.request("ann", "desk"))
-        self.advance(self.lease)
-        second = self.take(self.request("ann", "desk"))
-        assert second.id != first.id
-        self.advance(self.lease)
-        self.take(self.request("ben"))
-        self.refuse(self.request("ann", "desk"))
-
-    def test_renewing_lets_the_lease_run_from_now(self) -> None:
-        """A renewed session stays beyond its first end."""
-        request = self.request()
-        seat = self.take(request)
-        self.advance(self.lease * 0.75)
-        renewed = self.store.renew(self.organization, request.token_hash, self.lease)
-        assert renewed is not None
-        assert (renewed.id, renewed.started_at) == (seat.id, seat.started_at)
-        assert renewed.expires_at > seat.expires_at
-        self.advance(self.lease * 0.75)
-        found = self.find(request)
-        assert found is not None
-        assert found.remaining <= self.lease * 0.25 + self.tick
-        self.refuse(self.request("ben"))
-
-    def test_a_lease_may_be_renewed_to_end_sooner(self) -> None:
-        """What counts is the last renewal."""
-        request = self.request()
-        self.take(request)
-        assert self.store.renew(self.organization, request.token_hash, self.lease / 4) is not None
-        self.advance(self.lease / 4 + self.tick)
-        assert self.find(request) is None
-        self.take(self.request("ben"))
-
-    # Rule 3
-
-    def test_a_foreign_token_changes_nothing(self) -> None:
-        """G3: neither an unknown token nor another session's token ends or renews a session."""
-        ann, ben = self.request("ann", limit=2), self.request("ben", limit=2)
-        seat = self.take(ann)
-        self.take(ben)
-        before = self.ids()
-        assert not self.store.release(self.organization, seat.id, ben.token_hash)
-        assert not self.store.release(self.organization, seat.id, token_hash("forged"))
-        assert not self.store.release(self.organization, "no such session", ann.token_hash)
-        assert self.store.renew(self.organization, token_hash("forged"), self.lease) is None
-        assert self.find(self.request()) is None
-        assert self.ids() == before
-        self.refuse(self.request("cat", limit=2))
-
-    def test_a_repeated_release_frees_no_other_seat(self) -> None:
-        """G3: the second one finds nothing to end."""
-        request = self.request("ann", "desk")
-        seat = self.take(request)
-        assert self.store.release(self.organization, seat.id, request.token_hash)
-        assert not self.store.release(self.organization, seat.id, request.token_hash)
-        assert not self.store.release(self.organization, seat.id, None)
-        other = self.take(self.request("ann", "desk"))
-        assert not self.store.release(self.organization, seat.id, request.token_hash)
-        assert self.ids() == [other.id]
-
-    def test_a_late_call_changes_nothing(self) -> None:
-        """G3: after the lease, renew and release reach no session, whoever has the seat by then."""
-        request = self.request()
-        seat = self.take(request)
-        self.advance(self.lease)
-        assert not self.store.release(self.organization, seat.id, request.token_hash)
-        other = self.take(self.request("ben"))
-        assert self.store.renew(self.organization, request.token_hash, self.lease) is None
-        assert not self.store.release(self.organization, seat.id, request.token_hash)
-        assert not self.store.release(self.organization, seat.id, None)
-        assert self.ids() == [other.id]
-
-    def test_an_administrator_ends_a_session_without_its_token(self) -> None:
-        """The seat is free at once, and the token dead."""
-        request = self.request()
-        seat = self.take(request)
-        assert self.store.release(self.organization, seat.id, None)
-        assert self.find(request) is None
-        self.take(self.request("ben"))
-
-    # Rule 4
-
-    def test_the_same_client_keeps_its_seat_and_its_earlier_token_is_dead(self) -> None:
-        """A lost reply that is retried takes no second seat."""
-        first = self.request("ann", "desk")
-        seat = self.take(first)
-        self.advance(self.lease / 2)
-        second = self.request("ann", "desk")
-        kept = self.take(second)
-        assert (kept.id, kept.started_at) == (seat.id, seat.started_at)
-        assert kept.remaining > self.lease / 2
-        assert self.find(first) is None
-        assert self.store.renew(self.organization, first.token_hash, self.lease) is None
-        assert not self.store.release(self.organization, seat.id, first.token_hash)
-        found = self.find(second)
-        assert found is not None
-        assert found.id == seat.id
-        assert self.ids() == [seat.id]
-
-    def test_every_call_without_a_client_takes_another_seat(self) -> None:
-        """None names nothing."""
-        self.take(self.request("ann", limit=2))
-        self.take(self.request("ann", limit=2))
-        self.refuse(self.request("ann", limit=2))
-
-    def test_a_client_is_its_users_own(self) -> None:
-        """Two users' clients of one name are two, and so are a user's clients of two names."""
-        self.take(self.request("ann", "desk", limit=3))
-        self.take(self.request("ben", "desk", limit=3))
-        self.take(self.request("ann", "phone", limit=3))
-        self.refuse(self.request("ben", "phone", limit=3))
-
-    def test_a_request_sent_twice_takes_one_seat(self) -> None:
-        """The same session id and token, with a client or without."""
-        for request in (self.request("ann", limit=3), self.request("ann", "desk", limit=3)):
-            assert self.take(request).id == self.take(request).id
-        assert len(self.ids()) == 2
 
     # Rule 5
 
@@ -268,6 +94,17 @@ class SessionConformance(SessionFixture):
         ben = self.take(self.request("ben", ticket="b"))
         assert self.store.release(self.organization, ben.id, None)
         self.take(self.request("cat", ticket="c"))
+
+    def test_who_waits_is_told_how_many_are_in_front(self) -> None:
+        """Places, by first asking; who asks without a ticket has none."""
+        self.take(self.request())
+        for number, ticket in enumerate(["b", "c", "d"]):
+            assert self.refuse(self.request("ben", ticket=ticket)).ahead == number
+        assert self.refuse(self.request("cat", ticket="c")).ahead == 1
+        self.store.leave(self.organization, "b")
+        assert self.refuse(self.request("dan", ticket="d")).ahead == 1
+        assert self.refuse(self.request("eve", ticket="e")).ahead == 2
+        assert self.refuse(self.request("fay")).ahead == 0
 
     def test_nobody_without_a_ticket_passes_a_waiter(self) -> None:
         """Those who wait come first; a second seat is for the next."""
@@ -393,3 +230,33 @@ class SessionConformance(SessionFixture):
             ("ann", "desk", 0),
             ("ben", "desk", 0),
         }
+
+    # Rule 9
+
+    def test_an_epoch_is_the_same_at_every_asking(self) -> None:
+        """None from a store that loses nothing, and then always; asking takes no seat."""
+        epoch = self.store.epoch(self.organization)
+        assert [self.store.epoch(self.organization) for _ in range(2)] == [epoch, epoch]
+        assert epoch is None or epoch
+        assert self.ids() == []
+        self.take(evolve(self.request(), epoch=epoch))
+        assert self.store.epoch(self.organization) == epoch
+        self.refuse(evolve(self.request("ben"), epoch=epoch))
+
+    def test_another_epoch_closes_the_doors_for_a_lease(self) -> None:
+        """Of a store that has one: a further seat is refused, a session that is there goes on; then they open."""
+        epoch = self.store.epoch(self.organization)
+        if epoch is None:
+            return
+        held = evolve(self.request("ann", "desk", limit=3), epoch=epoch)
+        seat = self.take(held)
+        foreign = evolve(self.request("ben", limit=3), epoch=f"not-{epoch}")
+        with pytest.raises(StoreUnavailable):
+            self.store.acquire(foreign)
+        assert self.find(held) is not None
+        assert self.store.renew(self.organization, held.token_hash, self.lease) is not None
+        assert self.take(evolve(self.request("ann", "desk", limit=3), epoch=f"not-{epoch}")).id == seat.id
+        with pytest.raises(StoreUnavailable):
+            self.store.acquire(evolve(foreign, session_id="another", token_hash=token_hash("another")))
+        self.advance(self.lease + self.tick)
+        self.take(evolve(self.request("ben", limit=3), epoch=f"not-{epoch}"))

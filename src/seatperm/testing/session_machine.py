@@ -111,6 +111,20 @@ class SessionMachine(RuleBasedStateMachine):
             answer = self.store.renew(taken.organization, taken.token_hash, lease)
             assert answer == self.model.renew(taken.organization, taken.token_hash, lease)
 
+    @rule(data=st.data(), lease=st.sampled_from([1.0, 10.0]), again=st.booleans())
+    def rotate(self, data: st.DataObject, lease: float, again: bool) -> None:
+        """Give any session that ever was a fresh token, or send such a call again."""
+        taken = self._any(data)
+        if taken is not None:
+            self.asked += 1
+            known = [each for each in self.taken if (each.organization, each.id) == (taken.organization, taken.id)]
+            fresh = known[-1].token_hash if again else f"token-{self.asked}"
+            place, token = taken.organization, taken.token_hash
+            answer = self.store.renew(place, token, lease, new_token_hash=fresh)
+            assert answer == self.model.renew(place, token, lease, new_token_hash=fresh)
+            if answer is not None:
+                self.taken.append(_Taken(place, answer.id, fresh))
+
     @rule(data=st.data(), whose=st.sampled_from(["own", "none", "another's"]))
     def release(self, data: st.DataObject, whose: str) -> None:
         """End any session that ever was, with its token, without one, or with another's."""
