@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from hypothesis import settings
 
+from .servers import postgres_store, postgres_url, redis_url
+
+__all__ = ["postgres_store", "postgres_url", "redis_url"]
+
 # Machines differ and workers share them: how long one case takes proves nothing.
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")

@@ -1,0 +1,1 @@
+"""Real servers for tests: PostgreSQL and Redis, started and killed as a test needs it."""
