@@ -6,7 +6,9 @@ Nothing here belongs to one framework; a module for another one begins with this
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Final, Literal
 
 from attrs import frozen
@@ -15,6 +17,9 @@ import seatperm
 
 PROBLEM_JSON: Final = "application/problem+json"
 """The media type of `Answer.body`: RFC 9457."""
+
+CHALLENGE: Final = MappingProxyType({"WWW-Authenticate": 'Bearer realm="seatperm"'})
+"""What goes with every 401, as HTTP asks."""
 
 RETRY_AFTER: Final = 5
 """Seconds after which to try again where a store did not answer."""
@@ -71,12 +76,12 @@ Carrier = Cookie | Bearer
 """How a session's token travels."""
 
 
-def brought(carrier: Carrier, headers: Mapping[str, str], cookies: Mapping[str, str]) -> str:
+def brought(carrier: Carrier, authorization: str | None, cookies: Mapping[str, str]) -> str:
     """Return the token that a request brings.
 
     Args:
         carrier: how tokens travel.
-        headers: the request's, by name; upper and lower case are the same.
+        authorization: the request's header of that name, if it has one.
         cookies: the request's, by name, as the framework has read them.
 
     Raises:
@@ -85,8 +90,7 @@ def brought(carrier: Carrier, headers: Mapping[str, str], cookies: Mapping[str, 
     if isinstance(carrier, Cookie):
         token = cookies.get(carrier.name, "")
     else:
-        sent = next((value for name, value in headers.items() if name.lower() == "authorization"), "")
-        scheme, _, rest = sent.partition(" ")
+        scheme, _, rest = (authorization or "").partition(" ")
         token = rest.strip() if scheme.lower() == "bearer" else ""
     if not token:
         raise NotSignedIn(carrier)
@@ -132,19 +136,19 @@ class Route:
         methods: of HTTP, sorted.
         needs: what it asks; empty where it asks nothing.
         signed_in: whether it asks for a session at least.
-        open: whether it is said to be for everyone.
+        public: whether it is said to be for everyone.
     """
 
     path: str
     methods: tuple[str, ...]
     needs: tuple[Need, ...] = ()
     signed_in: bool = False
-    open: bool = False
+    public: bool = False
 
     @property
     def unchecked(self) -> bool:
-        """Whether nobody has said what it needs: neither an action, nor a session, nor that it is open."""
-        return not (self.needs or self.signed_in or self.open)
+        """Whether nobody has said what it needs: neither an action, nor a session, nor that it is public."""
+        return not (self.needs or self.signed_in or self.public)
 
 
 @frozen
@@ -170,60 +174,118 @@ class NotSignedIn(seatperm.SeatpermError):
     """
 
     def __init__(self, carrier: Carrier) -> None:
-        self.expected = f"the cookie {carrier.name}" if isinstance(carrier, Cookie) else "an Authorization header"
+        self.expected = f"the cookie {carrier.name}" if isinstance(carrier, Cookie) else "the header Authorization"
         super().__init__(f"nobody is signed in: {self.expected} brings no token")
 
 
-def answer(
-    error: seatperm.SeatpermError,
-    *,
-    hide_existence: bool = False,
-    reasons: bool = True,
-    holders: Iterable[seatperm.Seat] | None = None,
-    now: datetime | None = None,
-) -> Answer:
+class HiddenDenial(seatperm.AccessDenied):
+    """A denial that its user is not told of: to be answered in the words in which the framework says 404."""
+
+
+class HouseFull(seatperm.SeatsExhausted):
+    """Every seat is taken, and who asked may see by whom: `SeatsExhausted` with who is there.
+
+    Attributes:
+        holders: the live sessions.
+    """
+
+    def __init__(self, full: seatperm.SeatsExhausted, holders: Iterable[seatperm.Seat]) -> None:
+        self.holders = tuple(holders)
+        super().__init__(full.limit, full.in_use, full.next_free_at)
+
+
+@frozen
+class Gate:
+    """Takes sessions up, and lets pass who may.
+
+    Attributes:
+        organization: the organization of the present request.
+        carrier: how tokens travel.
+    """
+
+    organization: seatperm.Organization
+    carrier: Carrier
+
+    def resume(self, authorization: str | None, cookies: Mapping[str, str]) -> seatperm.Session:
+        """Take up, and so touch, the session whose token a request brings.
+
+        Raises:
+            NotSignedIn: it brings none.
+            SessionEnded, StoreUnavailable: as `Organization.resume`.
+        """
+        return self.organization.resume(brought(self.carrier, authorization, cookies))
+
+    def sign_in(self, user: str | seatperm.User, client: str | None, wait: timedelta | None) -> seatperm.Session:
+        """Take a seat.
+
+        Raises:
+            HouseFull: there is none, and the user may view `organization.sessions`.
+            SeatsExhausted, SignInRefused, UnknownUser, StoreUnavailable: as `Organization.sign_in`.
+        """
+        try:
+            return self.organization.sign_in(user, client, wait)
+        except seatperm.SeatsExhausted as full:
+            if self.organization.can(user, "organization.sessions", "view"):
+                raise HouseFull(full, self.organization.sessions) from full
+            raise
+
+    def leave(self, authorization: str | None, cookies: Mapping[str, str]) -> None:
+        """End the session whose token a request brings, if it brings one and that is live.
+
+        Raises:
+            StoreUnavailable: as `Session.end`.
+        """
+        with suppress(NotSignedIn, seatperm.SessionEnded):
+            self.resume(authorization, cookies).end()
+
+    def require(self, session: seatperm.Session, need: Need, record: object = None) -> None:
+        """Go on only if the session's user may do what is needed, with the record if one is given.
+
+        Raises:
+            AccessDenied: with the decision; a `HiddenDenial` where existence is hidden.
+            UnknownResource, UnknownAction, UnknownScope, NoRelation, StoreUnavailable: as `Organization.require`.
+        """
+        try:
+            self.organization.require(session.user, need.resource, need.action, record, scope=need.scope)
+        except seatperm.AccessDenied as denied:
+            if need.hide_existence:
+                raise HiddenDenial(denied.decision) from denied
+            raise
+
+
+def answer(error: seatperm.SeatpermError, *, reasons: bool = True, now: datetime | None = None) -> Answer:
     """Return what to answer to a request that ended in an error of seatperm's.
 
-    401 who has to sign in, 403 who may not, 404 who may not know, 403 "seats-exhausted" where the house is full,
-    503 with Retry-After where a store does not answer. Any other error is the host's mistake: 500, and says nothing.
+    401 who has to sign in, 403 who may not, 403 with "seats-exhausted" where the house
+    is full, 503 with Retry-After where a store does not answer. Any other is the host's mistake: 500, without a word.
 
     Args:
         error: what was raised.
-        hide_existence: a denial is answered as 404, in the words of any page that there is not.
-        reasons: whether a denial says why, as its user may know it.
-        holders: who has the seats, for one who may view that.
-        now: the present moment, for Retry-After; the wall clock unless said.
+        reasons: whether a denial tells its user why.
+        now: the present moment, for Retry-After; the wall clock's unless said.
     """
     match error:
         case NotSignedIn():
-            return _problem(401, "not-signed-in", "Sign in first", str(error), **_challenge())
-        case seatperm.SessionEnded():
-            told = {"reason": error.reason}
-            return _problem(401, "session-ended", "Sign in again", str(error), **_challenge(), extra=told)
-        case seatperm.SignInRefused():
-            return _problem(403, "sign-in-refused", "Sign-in refused", str(error), extra={"reason": error.reason})
+            return _problem(401, "not-signed-in", "Sign in first", str(error), headers=CHALLENGE)
         case seatperm.UnknownUser():
-            return _problem(401, "sign-in-refused", "Sign-in refused", "this is nobody who may sign in", **_challenge())
+            return _problem(401, "not-signed-in", "Sign in first", "this is nobody who may sign in", headers=CHALLENGE)
+        case seatperm.SessionEnded(reason=reason):
+            told = {"reason": reason}
+            return _problem(401, "session-ended", "Sign in again", str(error), headers=CHALLENGE, more=told)
+        case seatperm.SignInRefused(reason=reason):
+            return _problem(403, "sign-in-refused", "Sign-in refused", str(error), more={"reason": reason})
         case seatperm.SeatsExhausted():
-            return _problem(
-                403,
-                "seats-exhausted",
-                "Every seat is taken",
-                str(error),
-                headers=_retry_at(error.next_free_at, now),
-                extra=dict(_house(error, holders)),
-            )
-        case seatperm.AccessDenied() if hide_existence:
-            return _problem(404, None, "Not Found", None)
-        case seatperm.AccessDenied():
-            decision = error.decision
-            told = {"reason": decision.reason.value, "resource": decision.resource, "action": decision.action}
-            detail = decision.summary if reasons else None
-            return _problem(403, "access-denied", "Access denied", detail, extra=told if reasons else {})
+            wait = _seconds_until(error.next_free_at, now)
+            headers = {} if wait is None else {"Retry-After": str(wait)}
+            return _problem(403, "seats-exhausted", "Every seat is taken", str(error), headers, dict(_house(error)))
+        case seatperm.AccessDenied(decision=decision) if not isinstance(error, HiddenDenial):
+            why = {"reason": decision.reason.value, "resource": decision.resource, "action": decision.action}
+            text = decision.summary if reasons else None
+            return _problem(403, "access-denied", "Access denied", text, more=why if reasons else {})
         case seatperm.StoreUnavailable():
-            headers = {"Retry-After": str(RETRY_AFTER)}
             detail = "the books can't be read now; try again in a moment"
-            return _problem(503, "store-unavailable", "Try again", detail, headers=headers)
+            headers = {"Retry-After": str(RETRY_AFTER)}
+            return _problem(503, "store-unavailable", "Try again", detail, headers)
         case _:
             return _problem(500, None, "Internal Server Error", None)
 
@@ -233,34 +295,21 @@ def _problem(
     kind: str | None,
     title: str,
     detail: str | None,
-    *,
-    headers: Mapping[str, str] | None = None,
-    extra: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] = MappingProxyType({}),
+    more: Mapping[str, object] = MappingProxyType({}),
 ) -> Answer:
-    told: dict[str, object] = {
-        "type": "about:blank" if kind is None else f"urn:seatperm:{kind}",
-        "title": title,
-        "status": status,
-    }
-    body = {**told, **({} if detail is None else {"detail": detail}), **(extra or {})}
-    return Answer(status, {"Cache-Control": "no-store", **(headers or {})}, body)
+    body: dict[str, object] = {"type": f"urn:seatperm:{kind}" if kind else "about:blank", "title": title}
+    body |= {"status": status, **({} if detail is None else {"detail": detail}), **more}
+    return Answer(status, {"Cache-Control": "no-store", **headers}, body)
 
 
-def _challenge() -> dict[Literal["headers"], Mapping[str, str]]:
-    return {"headers": {"WWW-Authenticate": 'Bearer realm="seatperm"'}}
+def _seconds_until(moment: datetime | None, now: datetime | None) -> int | None:
+    return None if moment is None else max(1, round((moment - (now or datetime.now(UTC))).total_seconds()))
 
 
-def _retry_at(moment: datetime | None, now: datetime | None) -> dict[str, str]:
-    if moment is None:
-        return {}
-    seconds = (moment - (now or datetime.now(UTC))).total_seconds()
-    return {"Retry-After": str(max(1, round(seconds)))}
-
-
-def _house(full: seatperm.SeatsExhausted, holders: Iterable[seatperm.Seat] | None) -> Iterator[tuple[str, object]]:
-    yield "limit", full.limit
-    yield "in_use", full.in_use
+def _house(full: seatperm.SeatsExhausted) -> Iterator[tuple[str, object]]:
+    yield from (("limit", full.limit), ("in_use", full.in_use))
     if full.next_free_at is not None:
         yield "next_free_at", full.next_free_at.isoformat()
-    if holders is not None:
-        yield "holders", [{"user": seat.user_id, "since": seat.started_at.isoformat()} for seat in holders]
+    if isinstance(full, HouseFull):
+        yield "holders", [{"user": seat.user_id, "since": seat.started_at.isoformat()} for seat in full.holders]
