@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from math import inf
-from threading import RLock
-from time import monotonic, sleep
+from time import monotonic
 from typing import TypeVar
 
 from attrs import define, evolve, field
@@ -18,6 +18,7 @@ from ..compiled import Compiled
 from ..directory import Organization, User
 from ..errors import InvalidValue, SeatpermError, StoreUnavailable
 from ..stores import DirectoryStore
+from ..stores.waiting import AmongThreads, Waiting, waited
 from .orphans import Reader
 
 V = TypeVar("V")
@@ -43,6 +44,7 @@ class View:
         clock: tells when `deadline` is reached.
         staleness: seconds after which the revision is read again.
         max_stale: seconds for which the tables outlive the store's last answer.
+        waiting: how those wait who call the store.
         record: the organization's record.
         compiled: the tables of the catalog with the organization's own roles in it.
         rows: each known user's table, by user id.
@@ -56,6 +58,7 @@ class View:
     clock: Clock
     staleness: float
     max_stale: float
+    waiting: Waiting = field(factory=AmongThreads)
     record: Organization = field(init=False)
     compiled: Compiled = field(init=False)
     rows: dict[str, bytes] = field(init=False, factory=dict)
@@ -66,9 +69,10 @@ class View:
     _answered: float = field(init=False)
     _now: datetime = field(init=False)
     _changes_at: datetime | None = field(init=False, default=None)
-    _lock: RLock = field(init=False, factory=RLock)
+    _lock: AbstractContextManager[object] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._lock = self.waiting.lock()
         self._answered = self.clock.elapsed()
         self._now = self.clock.now()
         self._reader = Reader(self.vendor.catalog)
@@ -95,25 +99,22 @@ class View:
         Raises:
             StoreUnavailable: the store has not answered for `max_stale`, or `at_least` is not reached in that time.
         """
-        with self._lock:
-            elapsed = self.clock.elapsed()
-            due = self.deadline if staleness is None else self._answered + staleness
-            if elapsed >= due or self._elsewhen():
-                self._refresh()
+        if self._is_due(staleness):
+            with self._lock:
+                if self._is_due(staleness):
+                    self._refresh()
         if at_least is not None:
-            self._reach(at_least)
+            waited(self.reaching(at_least))
 
     def reread(self) -> None:
         """Take in what a change of this process has made; never raise, as the change is made.
 
         A store that can't be read now has left nothing known in force: the next call asks it again.
         """
-        with self._lock:
-            self._answered = NEVER
-            try:
+        with self.waiting.finishing(), self._lock:
+            self._answered = self.deadline = NEVER
+            with suppress(SeatpermError):
                 self._refresh()
-            except SeatpermError:
-                self.deadline = NEVER
 
     def row(self, id: str) -> bytes:
         """Return a user's table, read from the store if it is not known yet; an unknown user's allows nothing."""
@@ -210,8 +211,12 @@ class View:
     def _elsewhen(self) -> bool:
         # Rows are made for a moment: they end with the first role, override or license that begins or ends,
         # and when the wall clock was set back nothing is known of when that was.
-        now = self.clock.now()
-        return now < self._now or (self._changes_at is not None and now >= self._changes_at)
+        now, changes_at = self.clock.now(), self._changes_at
+        return now < self._now or (changes_at is not None and now >= changes_at)
+
+    def _is_due(self, staleness: float | None) -> bool:
+        due = self.deadline if staleness is None else self._answered + staleness
+        return self.clock.elapsed() >= due or self._elsewhen()
 
     def _catch_up(self) -> None:
         changes = self.directory.changes(self.id, self.record.revision)
@@ -236,7 +241,12 @@ class View:
             self.compiled = self.vendor.with_roles(catalog) if record.roles else self.vendor
         return record
 
-    def _reach(self, revision: int) -> None:
+    def reaching(self, revision: int) -> Generator[float, None, None]:
+        """Go on until the revision is known: a generator of the seconds to wait before each next step.
+
+        Raises:
+            StoreUnavailable: it is not reached within `max_stale`, or the store has not answered for so long.
+        """
         if not isinstance(revision, int) or isinstance(revision, bool):
             raise InvalidValue("at_least", revision, "a revision, such as org.revision tells")
         gives_up = monotonic() + self.max_stale
@@ -247,7 +257,7 @@ class View:
                 if monotonic() >= gives_up:
                     found = f"it is at revision {self.record.revision}, and {revision} was asked for"
                     raise StoreUnavailable(self.directory.url, found)
-                sleep(0.01)
+                yield 0.01
 
 
 def shown(user: User) -> User:
