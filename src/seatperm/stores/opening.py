@@ -13,6 +13,7 @@ from ..clock import Clock
 from ..errors import InvalidValue, StoreUnavailable
 from ..spelling import did_you_mean, nearest
 from . import DirectoryStore, SessionStore
+from .redis_url import SCHEMES as REDIS
 from .sqlite_url import SQLITE, SQLiteURL
 
 GROUP: Final = "seatperm.stores"
@@ -21,7 +22,11 @@ GROUP: Final = "seatperm.stores"
 DIRECTORIES: Final = {"memory": "memory://", "sqlite": "sqlite:///path/to/file.db"}
 """An example of each URL of seatperm's own that names a directory store, by scheme."""
 
-SESSIONS: Final = {"memory": "memory://", "sqlite": "sqlite:///path/to/file.db"}
+SESSIONS: Final = {
+    "memory": "memory://",
+    "sqlite": "sqlite:///path/to/file.db",
+    "redis": "redis://host:6379/0",
+}
 """An example of each URL of seatperm's own that names a session store, by scheme."""
 
 
@@ -71,6 +76,10 @@ def open_sessions(url: str, clock: Clock) -> SessionStore:
             return SQLiteSessions(
                 where.path, clock, synchronous=where.synchronous or "normal", timeout=where.timeout, mode=where.mode
             )
+        case scheme if scheme in REDIS:
+            from .redis_sessions import RedisSessions
+
+            return RedisSessions(url)
         case scheme:
             brought = _brought(url, scheme, SESSIONS)
             if not hasattr(brought, "open_sessions"):

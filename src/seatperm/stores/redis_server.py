@@ -1,0 +1,267 @@
+"""Every use of the driver, redis-py: connections to one server, to the one that sentinels name, or to a cluster.
+
+All that the store asks of it is `Server.run` of `redis_script`: one call of the script, one answer or
+`StoreUnavailable`, within the URL's `timeout`. A lost connection is tried again on a fresh one, `retry_attempts`
+times at most; the script takes the same call sent twice as one. Needs the extra `redis`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from threading import BoundedSemaphore
+from typing import Any, Final, Protocol, cast
+
+from attrs import define, field, frozen
+from redis import Connection, RedisCluster, SSLConnection, UnixDomainSocketConnection
+from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from ..errors import StoreUnavailable
+from .redis_failures import meaning, passing
+from .redis_script import SCRIPT, SHA, Answer, Server, command, run_id
+from .redis_url import RedisURL
+
+PAUSE: Final = 0.02
+"""Seconds before the second fresh connection; twice as long before each further one."""
+
+
+def connect(url: RedisURL) -> Server:
+    """Return what runs scripts at this URL; nothing is connected before the first call."""
+    return Cluster(url) if url.kind == "cluster" else Lines(url)
+
+
+class Wire(Protocol):
+    """What is used of the driver's connections."""
+
+    def connect(self) -> None:
+        """Connect, and say who one is."""
+        ...
+
+    def send_packed_command(self, command: list[bytes], check_health: bool) -> None:
+        """Send bytes as they are."""
+        ...
+
+    def read_response(self, *, disconnect_on_error: bool) -> object:
+        """Wait for an answer."""
+        ...
+
+    def disconnect(self) -> None:
+        """Close it."""
+        ...
+
+
+@frozen
+class Line:
+    """A connection.
+
+    Attributes:
+        connection: the driver's.
+        run_id: the run of the server at its other end; empty where nobody needs it.
+        spare: whether it was there before the call that uses it.
+    """
+
+    connection: Wire
+    run_id: bytes
+    spare: bool = True
+
+
+@define(eq=False)
+class Lines:
+    """Connections to one server at a time, each used by one call at a time, the last used first.
+
+    A child after `fork()` opens its own.
+    """
+
+    _url: RedisURL
+    _idle: list[Line] = field(init=False, factory=list, repr=False)
+    _free: BoundedSemaphore = field(init=False, repr=False)
+    _pid: int = field(init=False, factory=os.getpid)
+    _closed: bool = field(init=False, default=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._free = BoundedSemaphore(self._url.max_connections)
+
+    def run(self, verb: bytes, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Answer:
+        """Run the script, see `Server.run`."""
+        if self._pid != os.getpid():
+            self._pid, self._idle = os.getpid(), []
+            self._free = BoundedSemaphore(self._url.max_connections)
+        until = time.monotonic() + self._url.timeout
+        free = self._free
+        if not free.acquire(timeout=self._url.timeout):
+            raise self._unavailable(
+                f"all {self._url.max_connections} connections are in use; raise max_connections in the URL"
+            )
+        try:
+            return self._run(verb, keys, arguments, until)
+        finally:
+            free.release()
+
+    def close(self) -> None:
+        """Close every connection; later calls raise `StoreUnavailable`."""
+        self._closed = True
+        self._drop()
+
+    def _run(self, verb: bytes, keys: Sequence[bytes], arguments: Sequence[bytes], until: float) -> Answer:
+        again, attempts = b"0", 0
+        while True:
+            line: Line | None = None
+            try:
+                line = self._line(until)
+                answer = self._ask(line.connection, keys, (verb, line.run_id, again, *arguments))
+            except (RedisError, OSError) as error:
+                lost = passing(error, self._url)
+                if line is not None:
+                    self._give_back(line, lost=lost or not isinstance(error, ResponseError))
+                    again = b"1"
+                if lost:
+                    self._drop()
+                attempts += 1
+                pause = 0.0 if attempts == 1 else PAUSE * 2 ** (attempts - 2)
+                if not lost or attempts > self._url.retry_attempts or time.monotonic() + pause >= until:
+                    raise self._unavailable(meaning(error, self._url)) from error
+                time.sleep(pause)
+            except BaseException:
+                # Its answer may still be on the way: nobody else may read it as their own.
+                if line is not None:
+                    self._give_back(line, lost=True)
+                raise
+            else:
+                self._give_back(line, lost=False)
+                return answer
+
+    def _ask(self, connection: Wire, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Answer:
+        connection.send_packed_command([command(keys, arguments)], check_health=False)
+        try:
+            return cast(Answer, connection.read_response(disconnect_on_error=False))
+        except NoScriptError:
+            connection.send_packed_command([command(keys, arguments, whole=True)], check_health=False)
+            return cast(Answer, connection.read_response(disconnect_on_error=False))
+
+    def _line(self, until: float) -> Line:
+        if self._closed:
+            raise self._unavailable("it is closed")
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._dial(max(0.001, until - time.monotonic()))
+
+    def _dial(self, seconds: float) -> Line:
+        url = self._url
+        settings: dict[str, Any] = {
+            **url.connection,
+            "socket_timeout": min(url.socket_timeout, seconds),
+            "socket_connect_timeout": min(url.socket_connect_timeout, seconds),
+            "protocol": 2,
+        }
+        kind: Any = UnixDomainSocketConnection if "path" in settings else SSLConnection if url.tls else Connection
+        if "path" not in settings:
+            settings["host"], settings["port"] = self._place(settings)
+        connection: Wire = kind(**settings)
+        try:
+            connection.connect()
+            known = b""
+            if url.after_restart == "wait":
+                connection.send_packed_command([b"INFO server\r\n"], check_health=False)
+                known = run_id(cast(bytes, connection.read_response(disconnect_on_error=True)))
+        except BaseException:
+            connection.disconnect()
+            raise
+        # One that was given less time than usual, at the end of a call, is not kept for others.
+        return Line(connection, known, spare=seconds >= url.socket_timeout)
+
+    def _place(self, settings: Mapping[str, object]) -> tuple[str, int]:
+        if self._url.kind == "one":
+            return self._url.hosts[0]
+        timeouts = {name: settings[name] for name in ("socket_timeout", "socket_connect_timeout")}
+        options = {**self._url.sentinels, **timeouts, "ssl": self._url.tls, "protocol": 2}
+        make: Any = Sentinel  # which says nothing of its types
+        sentinel = make(self._url.hosts, sentinel_kwargs=options)
+        try:
+            host, port = sentinel.discover_master(self._url.service)
+        finally:
+            for asked in sentinel.sentinels:
+                asked.close()
+        return str(host), int(port)
+
+    def _give_back(self, line: Line, *, lost: bool) -> None:
+        if lost or self._closed or not line.spare:
+            line.connection.disconnect()
+        else:
+            self._idle.append(line)
+
+    def _drop(self) -> None:
+        """Close the connections that nobody uses: where one is lost, the others likely are."""
+        while self._idle:
+            self._idle.pop().connection.disconnect()
+
+    def _unavailable(self, cause: str) -> StoreUnavailable:
+        return StoreUnavailable(self._url.shown, cause)
+
+
+@define(eq=False)
+class Cluster:
+    """A cluster. The driver finds the node of the keys, and follows where they move.
+
+    The script itself asks for the run id there: which connection serves a call is the driver's to choose.
+    """
+
+    _url: RedisURL
+    _client: Any = field(init=False, default=None, repr=False)
+    _pid: int = field(init=False, factory=os.getpid)
+    _closed: bool = field(init=False, default=False)
+
+    def run(self, verb: bytes, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Answer:
+        """Run the script, see `Server.run`."""
+        until = time.monotonic() + self._url.timeout
+        attempts = 0
+        while True:
+            again = b"1" if attempts else b"0"
+            try:
+                return self._ask(self._opened(), keys, (verb, b"", again, *arguments))
+            except (RedisError, RedisClusterException, OSError) as error:
+                attempts += 1
+                pause = PAUSE * 2 ** (attempts - 1)
+                spent = time.monotonic() + pause + self._url.socket_timeout >= until
+                if spent or attempts > self._url.retry_attempts or not passing(error, self._url):
+                    raise StoreUnavailable(self._url.shown, meaning(error, self._url)) from error
+                time.sleep(pause)
+
+    def close(self) -> None:
+        """Close every connection; later calls raise `StoreUnavailable`."""
+        self._closed = True
+        if self._client is not None and self._pid == os.getpid():
+            self._client.close()
+        self._client = None
+
+    def _opened(self) -> Any:
+        if self._closed:
+            raise StoreUnavailable(self._url.shown, "it is closed")
+        if self._client is None or self._pid != os.getpid():
+            url = self._url
+            settings = {name: value for name, value in url.connection.items() if name != "db"}
+            make: Any = RedisCluster
+            node: Any = ClusterNode
+            self._client = make(
+                startup_nodes=[node(host, port) for host, port in url.hosts],
+                ssl=url.tls,
+                socket_timeout=url.socket_timeout,
+                socket_connect_timeout=url.socket_connect_timeout,
+                max_connections=url.max_connections,
+                retry=Retry(NoBackoff(), 0),
+                protocol=2,
+                **settings,
+            )
+            self._pid = os.getpid()
+        return self._client
+
+    def _ask(self, client: Any, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Answer:
+        try:
+            return cast(Answer, client.execute_command("EVALSHA", SHA, len(keys), *keys, *arguments))
+        except NoScriptError:
+            return cast(Answer, client.execute_command("EVAL", SCRIPT, len(keys), *keys, *arguments))
