@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Invitation,
         LicenseChange,
         Organization,
+        Peak,
         Relation,
         RoleListing,
         Session,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
         open_tenants,
     )
     from .problem import Problem
-    from .sessions import Seat
+    from .sessions import Past, Seat
 
 from .errors import (
     AccessDenied,
@@ -105,6 +106,7 @@ _HOMES = {
         "Invitation",
         "LicenseChange",
         "Organization",
+        "Peak",
         "Relation",
         "RoleListing",
         "Session",
@@ -113,7 +115,7 @@ _HOMES = {
         "open_tenants",
     ),
     "problem": ("Problem",),
-    "sessions": ("Seat",),
+    "sessions": ("Past", "Seat"),
 }
 
 
@@ -162,6 +164,8 @@ __all__ = [
     "OrganizationExists",
     "Override",
     "Package",
+    "Past",
+    "Peak",
     "Problem",
     "Reason",
     "Relation",

@@ -53,7 +53,8 @@ class SessionEnded(SeatpermError):
     Attributes:
         reason: "expired" (its lease ran out), "ended" (by its holder, an administrator or a later
             sign-in of the same client), "not_found" (one or the other, to who resumes), "locked",
-            "not_active", "unknown_user" or "license_not_valid".
+            "not_active", "unknown_user", "license_not_valid" or "forked" (it is the process's that this one was forked
+            from).
     """
 
     _words: ClassVar = {
@@ -64,6 +65,7 @@ class SessionEnded(SeatpermError):
         "not_active": "its user is not active",
         "unknown_user": "its user is no longer known",
         "license_not_valid": "the license is not valid now",
+        "forked": "it belongs to the process that this one was forked from; sign in again here",
     }
 
     def __init__(self, reason: str) -> None:

@@ -6,9 +6,11 @@ from .answers import Access, Cell, Effect, LicenseChange, ListedRole, RoleListin
 from .catalog_diff import CatalogChange, CatalogEffect, Difference
 from .deciding import Relation
 from .facade import Organization
+from .history import Peak
 from .invitation import Invitation, OnInvitation
 from .opening import Tenants, open, open_tenants
-from .session import Session, Sessions
+from .session import Session
+from .sessions import Sessions
 from .staff import StaffRecords
 from .trail import Trail
 from .users import Users
@@ -25,6 +27,7 @@ __all__ = [
     "ListedRole",
     "OnInvitation",
     "Organization",
+    "Peak",
     "Relation",
     "RoleListing",
     "Session",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Unpack
 
@@ -18,6 +18,7 @@ from ..errors import InvalidLicense, InvalidValue
 from ..license import License
 from ..loading.checks import parse_entry
 from ..money import Money
+from ..stores.waiting import waited
 from . import answers
 from . import roles as own_roles
 from .answers import Effect, LicenseChange, ListedRole, RoleListing
@@ -27,7 +28,8 @@ from .changes import change
 from .deciding import Deciding
 from .invitation import OnInvitation
 from .seating import Seating
-from .session import Session, Sessions, resume, sign_in
+from .session import OnUnavailable, Session, resume, signing_in
+from .sessions import Sessions
 from .staff import StaffRecords
 from .trail import Trail
 from .users import Users
@@ -272,23 +274,26 @@ class Organization(Deciding):
             UnknownUser: there is no such user.
             AccessDenied: called through `as_user` for another user.
         """
-        id = user_id(user)
-        if not self._asking.is_actor(id):
-            self._asking.host_only("sign_in", "organization.sessions")
-        return sign_in(self._seating, self, id, client, wait, self._asking.actor)
+        return waited(self._signing_in(user, client, wait))
 
-    def resume(self, token: str) -> Session:
+    def resume(self, token: str, *, on_unavailable: OnUnavailable = "deny") -> Session:
         """Take up a session by its token, for the next request of the same connection; renews as `touch` does.
+
+        Args:
+            token: of the session.
+            on_unavailable: what to do while the session store does not answer: "deny", or "grace", which takes up
+                what this process has seen of the session before, until its lease runs out.
 
         Raises:
             SessionEnded: no live session has this token, or its user may no longer be signed in.
+            StoreUnavailable: the store did not answer.
             AccessDenied: called through `as_user` for another user's session.
         """
-        return resume(self._seating, self, token, self._asking)
+        return resume(self._seating, self, token, self._asking, on_unavailable)
 
     @property
     def sessions(self) -> Sessions:
-        """The live sessions."""
+        """The live sessions, and the history of those that are over."""
         return Sessions(self._seating, self._asking)
 
     def close(self) -> None:
@@ -299,6 +304,14 @@ class Organization(Deciding):
         """
         self._asking.host_only("edit")
         self._close()
+
+    def _signing_in(
+        self, user: str | User, client: str | None, wait: timedelta | None
+    ) -> Generator[float, None, Session]:
+        id = user_id(user)
+        if not self._asking.is_actor(id):
+            self._asking.host_only("sign_in", "organization.sessions")
+        return signing_in(self._seating, self, id, client, wait, self._asking.actor)
 
     def _end_sessions(self, user: str) -> None:
         self._seating.end_all(user, self._asking.actor)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from datetime import timedelta
 from itertools import islice
-from threading import Lock
 from typing import Literal, Unpack
 
 from attrs import define, evolve, field
@@ -28,11 +26,13 @@ from ..errors import (
 from ..license import License
 from ..stores import DirectoryStore, SessionStore
 from ..stores.opening import open_directory, open_sessions
+from ..stores.waiting import AmongThreads, Waiting
 from . import answers
 from .asking import Asking
 from .changes import Change
-from .deciding import Relation, relatable
+from .deciding import Relation, Relations, relatable
 from .facade import Organization, new_license
+from .history import RETENTION
 from .invitation import OnInvitation
 from .orphans import digest, orphans
 from .seating import Seating
@@ -60,6 +60,7 @@ def open(
     clock: Clock | None = None,
     orphans: Orphans = "refuse",
     session_events: bool = True,
+    history: timedelta | None = RETENTION,
     on_invitation: OnInvitation | None = None,
 ) -> Organization:
     """Open a store's one organization; a new store gets one, on the first tier that includes none, with one seat.
@@ -76,6 +77,9 @@ def open(
             them, giving nothing.
         session_events: whether sign-ins, refusals and ends of sessions are written to the audit trail; say the
             same in every process.
+        history: how long a sign-in that is over is remembered for `org.sessions.history` and `peak`, whether or
+            not it is an event; None for not at all. Say the same in every process: what is over for longer is
+            taken out for good.
         on_invitation: what to do with an invitation, such as sending it: called when `invite`, `reinvite` or
             `change_email` has been kept. What it raises comes out of that call, and undoes nothing.
 
@@ -96,6 +100,7 @@ def open(
         clock=clock,
         orphans=orphans,
         session_events=session_events,
+        history=history,
         on_invitation=on_invitation,
     )
     try:
@@ -117,13 +122,14 @@ def open_tenants(
     clock: Clock | None = None,
     orphans: Orphans = "refuse",
     session_events: bool = True,
+    history: timedelta | None = RETENTION,
     on_invitation: OnInvitation | None = None,
 ) -> Tenants:
     """Open a store of any number of organizations.
 
     Args:
         catalog, store, session_store, lease, staleness, max_stale, clock, orphans, session_events,
-            on_invitation: as `open`.
+            history, on_invitation: as `open`.
 
     Raises:
         CatalogError, StoreUnavailable, StoreDamaged, StoreVersion, InvalidValue: as `open`.
@@ -131,6 +137,9 @@ def open_tenants(
     for what, value, least in (("lease", lease, 1.0), ("staleness", staleness, 0.0), ("max_stale", max_stale, 0.0)):
         if not isinstance(value, timedelta) or not least <= value.total_seconds() <= LONGEST.total_seconds():
             raise InvalidValue(what, value, f"a timedelta, from {least:g} seconds to {LONGEST.days} days")
+    retention = timedelta(0) if history is None else history
+    if not isinstance(retention, timedelta) or not timedelta(0) <= retention <= LONGEST:
+        raise InvalidValue("history", history, f"a timedelta of at most {LONGEST.days} days, or None")
     if orphans not in ("refuse", "keep"):
         raise InvalidValue("orphans", orphans, "'refuse' or 'keep'")
     clock = clock or SystemClock()
@@ -168,6 +177,7 @@ def open_tenants(
         max_stale.total_seconds(),
         orphans,
         session_events,
+        retention,
         on_invitation,
         opened,
     )
@@ -186,12 +196,17 @@ class Tenants:
     _max_stale: float
     _orphans: Orphans
     _session_events: bool
+    _retention: timedelta
     _on_invitation: OnInvitation | None
     _stores: ExitStack
+    _waiting: Waiting = field(factory=AmongThreads)
     _relations: dict[str, Relation] = field(init=False, factory=dict)
     _opened: dict[str, Organization] = field(init=False, factory=dict)
-    _lock: Lock = field(init=False, factory=Lock)
+    _lock: AbstractContextManager[object] = field(init=False)
     _digest: str = field(init=False, default="")
+
+    def __attrs_post_init__(self) -> None:
+        self._lock = self._waiting.lock()
 
     def __repr__(self) -> str:
         return f"<Tenants of {self._directory.url}>"
@@ -296,9 +311,11 @@ class Tenants:
 
     def _open(self, id: str) -> Organization:
         self._check(id)
-        view = View(id, self._compiled, self._directory, self._clock, self._staleness, self._max_stale)
-        seating = Seating(view, self._sessions, self._lease, self._session_events)
-        return Organization(view, ChainMap({}, self._relations), Asking(view), seating, self._on_invitation)
+        view = View(
+            id, self._compiled, self._directory, self._clock, self._staleness, self._max_stale, waiting=self._waiting
+        )
+        seating = Seating(view, self._sessions, self._lease, self._session_events, self._retention)
+        return Organization(view, Relations(self._relations), Asking(view), seating, self._on_invitation)
 
     def _check(self, id: str) -> None:
         """Compare the names in the store with the catalog's, once for each catalog that it is opened with."""

@@ -1,25 +1,49 @@
-"""The seats of one organization, as one process sees them, and what the trail is told of them."""
+"""The seats of one organization, as one process sees them, and what the trail and the history are told of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections import deque
+from collections.abc import Collection, Generator, Iterable
 from contextlib import suppress
 from datetime import timedelta
-from time import monotonic, sleep
+from time import monotonic
+from typing import NamedTuple
 from uuid import uuid4
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from .. import rules
 from ..directory import User, identifier
-from ..errors import InvalidValue, SeatpermError, SeatsExhausted, SignInRefused, UnknownUser
-from ..sessions import Full, Seat, SeatRequest, new_token, token_hash
+from ..errors import InvalidValue, SeatpermError, SeatsExhausted, SignInRefused, StoreUnavailable, UnknownUser
+from ..sessions import Full, Past, Seat, SeatRequest, new_token, token_hash
 from ..stores import SessionStore
+from .history import RETENTION
+from .known import Held, Known
 from .trail import Happening, tell
 from .view import View
 
-POLL = (0.01, 0.25)
-"""Seconds between two looks of one who waits: the first, and the longest."""
+PATIENCE = 10.0
+"""Seconds that a place in the queue is kept for who does not ask again."""
+
+FIRST_LOOK = 0.01
+"""Seconds between the first two looks of one who waits; from then on twice as long each time."""
+
+LOOK = 0.1
+"""The longest time, in seconds, between two looks of the first in the queue; for everybody in front it is once more."""
+
+LONGEST_LOOK = 0.3
+"""The longest time between two looks of anybody, as a part of the patience: two may fail and the place is kept."""
+
+
+OWED = 1_000
+"""How many endings that could not be told are kept for the next telling."""
+
+
+class _Ending(NamedTuple):
+    actor: str | None
+    happenings: list[Happening]
+    pasts: list[Past]
 
 
 @define(eq=False, repr=False)
@@ -31,19 +55,43 @@ class Seating:
         store: where the seats are kept.
         lease: seconds that a seat is held unless it is renewed.
         told: whether sign-ins, refusals and ends of sessions are events.
-        endings: rises whenever this process ended a session, so that every other `Session` object looks again.
+        retention: how long the history keeps a sign-in that is over; zero keeps none.
+        patience: seconds that a place in the queue is kept for who does not ask again.
+        turns: rises whenever this process ended a session or changed its token, so that every other `Session`
+            object asks what is known.
+        ask_at: when (by the clock's `elapsed`) a store that did not answer is asked again by those with a grace.
+        known: the sessions that this process has seen.
     """
 
     view: View
     store: SessionStore
     lease: float
     told: bool = True
-    endings: int = field(init=False, default=0)
+    retention: timedelta = RETENTION
+    patience: float = PATIENCE
+    turns: int = field(init=False, default=0)
+    ask_at: float = field(init=False, default=0.0)
+    known: Known = field(init=False, factory=Known)
+    _pid: int = field(init=False, factory=os.getpid)
+    _without_epoch: bool = field(init=False, default=False)
+    _owed: deque[_Ending] = field(init=False, factory=lambda: deque[_Ending](maxlen=OWED))
 
-    def take(
+    def here(self) -> None:
+        """Go on only in the process that opened the organization.
+
+        Raises:
+            StoreUnavailable: this one was forked from it.
+        """
+        if os.getpid() != self._pid:
+            found = "it was opened before fork(); call seatperm.open in each process of its own"
+            raise StoreUnavailable(self.store.url, found)
+
+    def taking(
         self, user: User, client: str | None, wait: timedelta | None, actor: str | None
-    ) -> tuple[Seat, str, float]:
+    ) -> Generator[float, None, tuple[Seat, str, float]]:
         """Return a seat, its token, and when (by the clock's `elapsed`) it is gone unless renewed.
+
+        A generator of the seconds to wait before each next look.
 
         Raises:
             SeatsExhausted: there is none, or none came free in time.
@@ -52,31 +100,36 @@ class Seating:
         session_id, token = uuid4().hex, new_token()
         ticket = None if wait is None else uuid4().hex
         until = monotonic() + (0.0 if wait is None else wait.total_seconds())
-        pause = POLL[0]
-        queued = False
+        longest = FIRST_LOOK
+        self._write_epoch()
+        queued = ticket is not None
         try:
             while True:
                 asked = self.view.clock.elapsed()
-                answer = self.store.acquire(self._request(user, client, session_id, token_hash(token), ticket))
-                queued = ticket is not None and isinstance(answer, Full)
+                answer = self._acquire(self._request(user, client, session_id, token_hash(token), ticket))
                 if isinstance(answer, Seat):
-                    self._recheck(answer, user, token, actor)
-                    self._tell_start(answer, session_id, token, actor)
-                    return answer, token, asked + answer.remaining
-                self._tell_lapsed(answer)
+                    queued = False
+                    self._confirm(answer, user, session_id, token, actor)
+                    gone = asked + answer.remaining
+                    self.remember(answer, token, gone)
+                    self.turns += answer.id != session_id
+                    return answer, token, gone
+                self._tell_ends(answer.lapsed, None, how="expired")
                 if not queued or monotonic() >= until:
                     full = self._exhausted(answer)
                     self.tell_refusal(
                         user.id, client, actor, reason="seats_exhausted", limit=full.limit, in_use=full.in_use
                     )
                     raise full
-                sleep(min(pause, max(0.0, until - monotonic())))
-                pause = min(pause * 2, POLL[1])
+                pause = min(longest, LOOK * (1 + answer.ahead), LONGEST_LOOK * self.patience)
+                yield min(pause, max(0.0, until - monotonic()))
+                longest *= 2
                 self.view.fresh()
                 user = self.admitted(user.id, client, actor)
         finally:
             if ticket is not None and queued:
-                self.store.leave(self.view.id, ticket)
+                with suppress(SeatpermError):  # the place is lost by itself when the patience is over
+                    self.store.leave(self.view.id, ticket)
 
     def admitted(self, id: str, client: str | None, actor: str | None) -> User:
         """Return the user if nothing but a missing seat is in the way.
@@ -91,65 +144,123 @@ class Seating:
             raise UnknownUser(id) if user is None or reason is None else SignInRefused(reason)
         return user
 
+    def remember(self, seat: Seat, token: str, gone: float) -> None:
+        """Remember a session that the store has just told of."""
+        self.known.keep(Held(evolve(seat, lapsed=()), gone, self.view.clock.boot, token_hash(token)))
+
     def end_all(self, user: str, actor: str | None) -> None:
         """End every live session of a user: what was signed in before the user left does not come back with them."""
         live = [seat for seat in self.store.live(self.view.id) if seat.user_id == user]
         ended = [seat for seat in live if self.store.release(self.view.id, seat.id, None)]
+        for seat in ended:
+            self.over(seat)
         if ended:
-            self.endings += 1
             self._tell_ends(ended, actor, how="by_other")
 
-    def _recheck(self, seat: Seat, user: User, token: str, actor: str | None) -> None:
-        # Between the look at the user and the seat, somebody may have shut the user out.
-        try:
-            self.view.fresh(staleness=0)
-            self.admitted(user.id, seat.client, actor)
-        except BaseException:
-            with suppress(SeatpermError):
-                self.store.release(self.view.id, seat.id, token_hash(token))
-            raise
+    def not_answered(self) -> None:
+        """Leave the store alone for a while: one that is down may take its whole timeout to say so."""
+        self.ask_at = self.view.clock.elapsed() + self.view.staleness
+
+    def over(self, seat: Seat) -> None:
+        """Let every `Session` object of this process know that a session was ended here."""
+        self.known.end(seat.id)
+        self.turns += 1
 
     def tell_refusal(self, user: str | None, client: str | None, actor: str | None, **why: str | int) -> None:
         """Tell of a sign-in that was refused."""
-        if self.told:
-            tell(self.view, actor, [Happening("session.refused", user, {"client": self._kept(user, client), **why})])
+        client, now = self._kept(user, client), self.view.now()
+        past = Past(uuid4().hex, user, client, now, now, str(why["reason"]), refused=True)
+        self._tell(actor, [Happening("session.refused", user, {"client": client, **why})], [past])
 
     def tell_end(self, seat: Seat, actor: str | None, how: str) -> None:
         """Tell of a session that somebody ended."""
         self._tell_ends([seat], actor, how=how)
 
-    def _tell_ends(self, seats: Iterable[Seat], actor: str | None, *, how: str) -> None:
-        if self.told:
-            tell(self.view, actor, [self._end(seat, how) for seat in seats])
+    def _acquire(self, request: SeatRequest) -> Seat | Full:
+        try:
+            return self.store.acquire(request)
+        except Exception:
+            raise
+        except BaseException:
+            # Broken off from outside: the seat may have been taken all the same.
+            with suppress(SeatpermError):
+                self.store.release(request.organization, request.session_id, request.token_hash)
+            raise
+
+    def _write_epoch(self) -> None:
+        """Write which memory the seats are kept in, before the first one is asked for (rule 9 of `SessionStore`)."""
+        if self._without_epoch or self.view.record.epoch is not None:
+            return
+        epoch = self.store.epoch(self.view.id)
+        if epoch is None:
+            self._without_epoch = True
+            return
+        with self.view.directory.change() as change:
+            record = change.organization(self.view.id)
+            if record.epoch is None:
+                change.put_organization(evolve(record, epoch=epoch))
+        self.view.reread()
+
+    def _confirm(self, seat: Seat, user: User, session_id: str, token: str, actor: str | None) -> None:
+        """Look at the user again and tell of the seat, or give it back."""
+        try:
+            self._tell_ends(seat.lapsed, None, how="expired")
+            # Between the look at the user and the seat, somebody may have shut the user out.
+            self.view.fresh(staleness=0)
+            self.admitted(user.id, seat.client, actor)
+            # The seat is taken first: an event never stands for a seat that was not to be had.
+            self._tell_start(seat, actor, new=seat.id == session_id)
+        except BaseException:
+            with suppress(SeatpermError):
+                self.store.release(self.view.id, seat.id, token_hash(token))
+            raise
+
+    def _tell_start(self, seat: Seat, actor: str | None, *, new: bool) -> None:
+        kind = "session.started" if new else "session.kept"
+        begun = [Past(seat.id, seat.user_id, seat.client, seat.started_at)] if new else []
+        self._tell(actor, [Happening(kind, seat.user_id, {"session": seat.id, "client": seat.client})], begun)
+
+    def _tell_ends(self, seats: Collection[Seat], actor: str | None, *, how: str) -> None:
+        """Tell of endings; what can't be told now, nobody else could tell: it is told with the next ones."""
+        if seats:
+            ends, pasts = [self._end(seat, how) for seat in seats], [self._past(seat, how) for seat in seats]
+            self._owed.append(_Ending(actor, ends, pasts))
+        while self._owed:
+            ending = self._owed.popleft()
+            try:
+                self._tell(*ending)
+            except BaseException:
+                self._owed.appendleft(ending)
+                raise
 
     def _end(self, seat: Seat, how: str) -> Happening:
         when = {"expired_at": seat.expires_at.isoformat()} if how == "expired" else {}
         client = self._kept(seat.user_id, seat.client)
         return Happening("session.ended", seat.user_id, {"session": seat.id, "client": client, "how": how, **when})
 
+    def _past(self, seat: Seat, how: str) -> Past:
+        # The store's wall clock and this machine's may differ, and either may have been set.
+        now = self.view.now()
+        ended = max(seat.started_at, min(now, seat.expires_at) if how == "expired" else now)
+        return Past(seat.id, seat.user_id, self._kept(seat.user_id, seat.client), seat.started_at, ended, how)
+
     def _kept(self, user: str | None, client: str | None) -> str | None:
         # Of who is no user any more, nothing is written that would have to be erased again.
         return None if user is None or self.view.user(user) is None else client
 
-    def _tell_start(self, seat: Seat, session_id: str, token: str, actor: str | None) -> None:
-        # The seat is taken first: an event never stands for a seat that was not to be had.
-        if not self.told:
-            return
-        kind = "session.started" if seat.id == session_id else "session.kept"
-        try:
-            self._tell_lapsed(seat)
-            tell(self.view, actor, [Happening(kind, seat.user_id, {"session": seat.id, "client": seat.client})])
-        except BaseException:
-            with suppress(SeatpermError):
-                self.store.release(self.view.id, seat.id, token_hash(token))
-            raise
-
-    def _tell_lapsed(self, answer: Seat | Full) -> None:
-        if answer.lapsed:
-            self._tell_ends(answer.lapsed, None, how="expired")
+    def _tell(self, actor: str | None, happenings: Iterable[Happening], pasts: Iterable[Past]) -> None:
+        if self.told or self.retention:
+            tell(
+                self.view,
+                actor,
+                happenings if self.told else (),
+                pasts if self.retention else (),
+                self.retention,
+            )
 
     def _request(self, user: User, client: str | None, id: str, hash: str, ticket: str | None) -> SeatRequest:
-        license = self.view.record.license
+        record = self.view.record
+        license = record.license
         holds = rules.live_roles(self.view.catalog, license, user, self.view.now())
         return SeatRequest(
             organization=self.view.id,
@@ -163,6 +274,8 @@ class Seating:
             reserved=license.reserved,
             holds=frozenset(role for role in license.reserved if role in holds),
             ticket=ticket,
+            patience=self.patience,
+            epoch=record.epoch,
         )
 
     def _exhausted(self, full: Full) -> SeatsExhausted:

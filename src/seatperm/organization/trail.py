@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple, TextIO
 
 from attrs import define
@@ -14,7 +14,9 @@ from ..audit import Event, Head, Verification
 from ..clock import aware
 from ..directory import User
 from ..errors import InvalidValue
+from ..sessions import Past
 from ..spelling import did_you_mean, nearest
+from . import history
 from .asking import user_id
 from .view import View
 
@@ -158,8 +160,17 @@ class Happening(NamedTuple):
     details: Mapping[str, object]
 
 
-def tell(view: View, actor: str | None, happenings: Iterable[Happening]) -> None:
-    """Add events that change nothing, all or none; they carry the present revision."""
+def tell(
+    view: View,
+    actor: str | None,
+    happenings: Iterable[Happening],
+    pasts: Iterable[Past] = (),
+    retention: timedelta = timedelta(0),
+) -> None:
+    """Add events that change nothing, and what the history says of them, all or none.
+
+    The events carry the present revision. What was over before the `retention` goes out of the history in passing.
+    """
     with view.directory.change() as store:
         revision = store.revision(view.id) - 1
         for happening in happenings:
@@ -173,3 +184,4 @@ def tell(view: View, actor: str | None, happenings: Iterable[Happening]) -> None
                 details=happening.details,
             )
             store.append(view.id, event)
+        history.write(store, view.id, pasts, view.now(), retention)

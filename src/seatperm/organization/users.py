@@ -306,6 +306,7 @@ class Users(Holdings):
                 made.unlink_staff(before)
             for one in former:
                 made.store.erase(made.id, one)
+                made.store.drop_history(made.id, user=one)
             if after != before:
                 made.put("user.forgotten", before, after, details={})
         self._end_sessions(id)
