@@ -26,6 +26,9 @@ from .rules import Pair, as_pairs, closes, is_valid, levels
 Slot = tuple[int, int]
 """Where a row holds one answer: the byte, and the bit in that byte."""
 
+Slots = Mapping[str, Mapping[str, Slot]]
+"""By resource and action, where a row holds the answer."""
+
 Reach = tuple[str, str, str]
 """A resource, one of its actions, and a scope."""
 
@@ -79,9 +82,10 @@ class Compiled:
         self._size = (self._width * len(catalog.scopes) + 7) // 8
         self.nothing = bytes(self._size)
         self._rank = {scope: rank for rank, scope in enumerate(catalog.scopes)}
-        self.slots: dict[str, dict[str, Slot]] = {
+        self._slots_at = {scope: self._slots(rank * self._width) for scope, rank in self._rank.items()}
+        self.slots: Slots = {
             resource: {
-                name: self.slot(resource, name, ALL if action.record else OWN)
+                name: self._slots_at[ALL if action.record else OWN][resource][name]
                 for name, action in catalog.actions(resource).items()
             }
             for resource in catalog.resources
@@ -110,19 +114,20 @@ class Compiled:
         self._of_held = lru_cache(maxsize=rows)(self._live)
         self._of_all = lru_cache(maxsize=rows)(self._row)
 
-    def slot(self, resource: str, action: str, scope: str) -> Slot:
-        """Return where a row tells whether the action is allowed at the scope.
+    def slot(self, resource: str, action: str, scope: str | None = None) -> Slot:
+        """Return where a row tells whether the action is allowed at the scope; without a scope, as `slots` has it.
 
         Raises:
             UnknownResource, UnknownAction, UnknownScope: the catalog has no such name.
         """
         try:
-            bit = self._rank[scope] * self._width + self._numbers[resource][action]
+            slots = self.slots if scope is None else self._slots_at[scope]
+            return slots[resource][action]
         except (KeyError, TypeError):
             self.catalog.require_action(resource, action)
-            self.catalog.require_scope(scope)
+            if scope is not None:
+                self.catalog.require_scope(scope)
             raise
-        return bit >> 3, 1 << (bit & 7)
 
     def allows(self, row: bytes, slot: Slot) -> bool:
         """Tell whether the row has the slot's bit."""
@@ -177,6 +182,12 @@ class Compiled:
                 self._runs[above] = _Run(self._runs[above].start, self._runs[above].own_end, end)
         self._at_most = {key: _bits(numbers) for key, numbers in at_most.items()}
         self._owned = {package: _bits(numbers) for package, numbers in owned.items()}
+
+    def _slots(self, start: int) -> Slots:
+        return {
+            resource: {name: (start + number >> 3, 1 << (start + number & 7)) for name, number in numbers.items()}
+            for resource, numbers in self._numbers.items()
+        }
 
     def _find_relations(self) -> Iterator[_Relation]:
         for resource, action in self._pairs:

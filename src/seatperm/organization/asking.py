@@ -70,8 +70,7 @@ class Asking:
         if self.actor is None:
             return True
         self.view.fresh()
-        byte, bit = self.view.compiled.slot(resource, action, scope)
-        return bool(self.view.row(self.actor)[byte] & bit)
+        return self.view.allows(self.actor, resource, action, scope)
 
     def ask(self, resource: str, action: str = "view", *, scope: str = ALL) -> None:
         """Go on only if the one who asks may do it.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, overload
 
-from attrs import define
+from attrs import define, field
 
 from ..catalog import ALL, OWN, USERS, Catalog
-from ..compiled import Slot
 from ..decision import Decision
 from ..decision.explain import explain
 from ..directory import User
@@ -16,13 +15,33 @@ from ..errors import AccessDenied, InvalidValue, NoRelation, UnknownScope, Unkno
 from . import answers
 from .answers import Access
 from .asking import Asking, user_id
-from .view import View
+from .view import NeverHeld, View
 
 Relation = Callable[[User, Any, str], str | None]
 """Tells the scope at which a user reaches a record for an action; None for the widest.
 
 The record is of whatever type the host's function says: with `object`, a checker would accept no such function.
 """
+
+
+PAIRS = (tuple, list)
+"""What a (resource, action) may be."""
+
+
+@define(eq=False)
+class Relations:
+    """How users relate to records: as said for this organization, else as said for all of them."""
+
+    _of_all: Mapping[str, Relation]
+    _own: dict[str, Relation] = field(factory=dict)
+
+    def get(self, resource: str) -> Relation | None:
+        """Return what tells how users relate to records of exactly this resource."""
+        function = self._own.get(resource)
+        return self._of_all.get(resource) if function is None else function
+
+    def __setitem__(self, resource: str, function: Relation) -> None:
+        self._own[resource] = function
 
 
 def relatable(catalog: Catalog, resource: str, function: Relation) -> str:
@@ -45,8 +64,12 @@ class Deciding:
     """What an organization answers about access, for the host or on behalf of a user."""
 
     _view: View
-    _relations: MutableMapping[str, Relation]
+    _relations: Relations
     _asking: Asking
+    _checked: View | NeverHeld = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._checked = self._view if self._asking.actor is None else NeverHeld()
 
     def __repr__(self) -> str:
         actor = "" if self._asking.actor is None else f" as {self._asking.actor!r}"
@@ -62,13 +85,29 @@ class Deciding:
         """The catalog that it was opened with; for the host, the organization's own roles are among its roles."""
         return self._view.catalog if self._asking.actor is None else self._view.vendor.catalog
 
+    @overload
+    def can(
+        self, user: str | User, resource: str, action: str, record: object = None, *, at_least: int | None = None
+    ) -> bool: ...
+
+    @overload
+    def can(
+        self,
+        user: str | User,
+        resource: str,
+        action: str,
+        record: None = None,
+        *,
+        scope: str | None = None,
+        at_least: int | None = None,
+    ) -> bool: ...
+
     def can(
         self,
         user: str | User,
         resource: str,
         action: str,
         record: object = None,
-        *,
         scope: str | None = None,
         at_least: int | None = None,
     ) -> bool:
@@ -90,27 +129,15 @@ class Deciding:
             StoreUnavailable: the store has not answered for `max_stale`, or a user not known yet can't be read.
             AccessDenied: called through `as_user` about a user who may not be viewed.
         """
-        view = self._view
-        if at_least is not None or view.clock.elapsed() >= view.deadline:
-            view.fresh(at_least)
-        if self._asking.actor is not None:
-            self._asking.may_view(user_id(user))
-        if record is None and scope is None:
-            try:
-                byte, bit = view.compiled.slots[resource][action]
-            except (KeyError, TypeError):
-                self.catalog.require_action(resource, action)
-                raise
-        else:
-            slot = self._slot(user, resource, action, record, scope)
-            if slot is None:
-                return False
-            byte, bit = slot
-        try:
-            row = view.rows[user]  # type: ignore[index]
-        except (KeyError, TypeError):
-            row = view.row(user_id(user))
-        return row[byte] & bit != 0
+        if record is None and scope is None and at_least is None:
+            elapsed, deadline, slots, rows = self._checked.tables
+            if elapsed() < deadline:
+                try:
+                    byte, bit = slots[resource][action]
+                    return rows[user][byte] & bit != 0  # type: ignore[index]
+                except (KeyError, TypeError):
+                    pass  # a `User`, one who is not known yet, or a mistake
+        return self._can(user, resource, action, record, scope, at_least)
 
     def require(
         self,
@@ -130,7 +157,11 @@ class Deciding:
         Raises:
             AccessDenied: the user may not; its `decision` says why. All others as `can`.
         """
-        if not self.can(user, resource, action, record, scope=scope, at_least=at_least):
+        if scope is None and at_least is None:
+            allowed = self.can(user, resource, action, record)
+        else:
+            allowed = self._can(user, resource, action, record, scope, at_least)
+        if not allowed:
             raise AccessDenied(self.explain(user, resource, action, record, scope=scope))
 
     def explain(
@@ -159,9 +190,9 @@ class Deciding:
         self._asking.may_view(id)
         known = self._view.user(id)
         needed = self.catalog.require_action(resource, action)
-        asked = self._scope(known, resource, action, record, scope)
-        if asked is None:
-            asked = ALL if needed.record else OWN
+        if record is not None:
+            scope = self._related(known, resource, action, record, scope)
+        asked = self.catalog.require_scope(scope) if scope is not None else ALL if needed.record else OWN
         license, now = self._view.record.license, self._view.now()
         return explain(self._view.catalog, license, known, now, resource, action, asked, user_id=id)
 
@@ -174,9 +205,20 @@ class Deciding:
         if isinstance(checks, str) or not isinstance(checks, Iterable):
             raise InvalidValue("checks", checks, "a list of (resource, action)")
         pairs = list(checks)
-        if any(not isinstance(pair, tuple | list) or len(pair) != 2 for pair in pairs):
+        if any(type(pair) not in PAIRS or len(pair) != 2 for pair in pairs):
             raise InvalidValue("checks", pairs, "a list of (resource, action)")
-        return [self.can(user, resource, action) for resource, action in pairs]
+        id = self._ready(user, None)
+        while True:
+            compiled = self._view.compiled
+            slots, row = compiled.slots, self._view.row(id)
+            try:
+                found = [row[byte] & bit != 0 for resource, action in pairs for byte, bit in (slots[resource][action],)]
+            except (KeyError, TypeError):
+                for resource, action in pairs:
+                    compiled.slot(resource, action)
+                raise
+            if compiled is self._view.compiled:
+                return found
 
     def widest_scope(self, user: str | User, resource: str, action: str) -> str | None:
         """Return the widest scope at which a user may do this, None for none: for menus and list filters.
@@ -208,10 +250,7 @@ class Deciding:
         """
         self._view.fresh()
         self.catalog.require_action(resource, action)
-        if scope is None:
-            byte, bit = self._view.compiled.slots[resource][action]
-        else:
-            byte, bit = self._view.compiled.slot(resource, action, scope)
+        byte, bit = self._view.compiled.slot(resource, action, scope)
         return (user for user in self._asking.visible() if self._view.row_of(user)[byte] & bit)
 
     @overload
@@ -252,21 +291,38 @@ class Deciding:
             raise UnknownUser(id)
         return known
 
-    def _slot(self, user: str | User, resource: str, action: str, record: object, scope: str | None) -> Slot | None:
-        self.catalog.require_action(resource, action)
-        known = self._view.user(user_id(user)) if record is not None else None
-        asked = self._scope(known, resource, action, record, scope)
-        return None if asked is None else self._view.compiled.slot(resource, action, asked)
+    def _can(
+        self,
+        user: str | User,
+        resource: str,
+        action: str,
+        record: object,
+        scope: str | None,
+        at_least: int | None,
+    ) -> bool:
+        """Tell what `can` tells, whatever is asked."""
+        id = self._ready(user, at_least)
+        view = self._view
+        if record is not None:
+            view.compiled.slot(resource, action)
+            scope = self._related(view.user(id), resource, action, record, scope)
+        return view.allows(id, resource, action, scope)
 
-    def _scope(self, user: User | None, resource: str, action: str, record: object, scope: str | None) -> str | None:
-        """Return the scope that a check asks about, None where it names neither record nor scope."""
+    def _ready(self, user: str | User, at_least: int | None) -> str:
+        """Return the user's id, once what is known is young enough and may be told."""
+        view, id = self._view, user if type(user) is str else user_id(user)
+        if at_least is not None or view.clock.elapsed() >= view.deadline:
+            view.fresh(at_least)
+        if self._asking.actor is not None:
+            self._asking.may_view(id)
+        return id
+
+    def _related(self, user: User | None, resource: str, action: str, record: object, scope: str | None) -> str:
+        """Return the scope at which a user reaches a record."""
         if scope is not None:
-            if record is not None:
-                raise InvalidValue("scope", scope, "either a record or a scope, not both")
-            return self.catalog.require_scope(scope)
-        if record is None:
-            return None
-        for path in (resource, *self.catalog.ancestors(resource)):
+            raise InvalidValue("scope", scope, "either a record or a scope, not both")
+        path = resource
+        while path:
             if path == USERS:
                 return OWN if user is not None and user_id(record) == user.id else ALL  # type: ignore[arg-type]
             function = self._relations.get(path)
@@ -277,4 +333,5 @@ class Deciding:
                     known = self.catalog.scopes
                     raise UnknownScope(related, known, where=f", returned by the function that relates {path!r}")
                 return ALL if related is None else related
+            path = path.rpartition(".")[0]
         raise NoRelation(resource)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Generator, Hashable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
+from itertools import islice
 from math import inf
 from time import monotonic
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 from attrs import define, evolve, field
 
 from .. import rules
 from ..catalog import Catalog, Role
 from ..clock import Clock
-from ..compiled import Compiled
+from ..compiled import Compiled, Slots, holdings
 from ..directory import Organization, User
 from ..errors import InvalidValue, SeatpermError, StoreUnavailable
 from ..stores import DirectoryStore
@@ -26,16 +28,31 @@ V = TypeVar("V")
 NEVER = -inf
 """An elapsed time that has always passed."""
 
+NOBODY = User("", "", "", state="invited")
+"""Who holds what an unknown user holds."""
+
 CACHED_USERS = 100_000
-"""How many users a process keeps at the most."""
+"""How many users a process keeps at the most, unless said."""
+
+Tables = tuple[Callable[[], float], float, Slots, Mapping[str, bytes]]
+"""What a check looks at: the clock, until when the rows hold, where a row has its answers, and the rows."""
+
+
+class NeverHeld:
+    """Tables that hold at no time, for one who has to be asked about at each check."""
+
+    tables: Tables = (float, NEVER, {}, {})
 
 
 @define(eq=False, repr=False)
 class View:
     """The tables of one organization in one process.
 
-    `rows` may be used as it is until `deadline`; after that, `refresh` asks the store for its revision and
+    `tables` may be used as it is until its deadline; after that, `fresh` asks the store for its revision and
     drops what has changed. A store that does not answer leaves everything in force for `max_stale`.
+
+    Of a user only the table is kept, and what the user holds, which everyone with the same holdings shares: both
+    cost next to nothing. The whole record is kept of those whom `user` was asked for, as checks with a record do.
 
     Attributes:
         id: the organization's id.
@@ -45,10 +62,13 @@ class View:
         staleness: seconds after which the revision is read again.
         max_stale: seconds for which the tables outlive the store's last answer.
         waiting: how those wait who call the store.
+        cached_users: how many users are kept at the most.
         record: the organization's record.
         compiled: the tables of the catalog with the organization's own roles in it.
         rows: each known user's table, by user id.
         deadline: until when (by `clock.elapsed`) the rows hold.
+        tables: the clock, the deadline, the slots and the rows, all of one moment: one look takes them together,
+            and another tuple takes the place of this one whenever one of them is another.
         generation: rises whenever something was dropped.
     """
 
@@ -59,13 +79,17 @@ class View:
     staleness: float
     max_stale: float
     waiting: Waiting = field(factory=AmongThreads)
+    cached_users: int = CACHED_USERS
     record: Organization = field(init=False)
     compiled: Compiled = field(init=False)
     rows: dict[str, bytes] = field(init=False, factory=dict)
     deadline: float = field(init=False, default=0.0)
+    tables: Tables = field(init=False)
     generation: int = field(init=False, default=0)
     _reader: Reader = field(init=False)
     _users: dict[str, User | None] = field(init=False, factory=dict)
+    _held: dict[str, User] = field(init=False, factory=dict)
+    _holders: WeakValueDictionary[Hashable, User] = field(init=False, factory=WeakValueDictionary)
     _answered: float = field(init=False)
     _now: datetime = field(init=False)
     _changes_at: datetime | None = field(init=False, default=None)
@@ -78,7 +102,7 @@ class View:
         self._reader = Reader(self.vendor.catalog)
         self.compiled = self.vendor
         self.record = self._with_tables(self.stored_record(), {})
-        self.deadline = self._answered + self.staleness
+        self._hold(self._answered + self.staleness)
 
     @property
     def catalog(self) -> Catalog:
@@ -111,10 +135,23 @@ class View:
 
         A store that can't be read now has left nothing known in force: the next call asks it again.
         """
-        with self.waiting.finishing(), self._lock:
-            self._answered = self.deadline = NEVER
-            with suppress(SeatpermError):
+        with self._lock:
+            self._answered = NEVER
+            try:
                 self._refresh()
+            except BaseException as error:
+                self._hold(NEVER)
+                if not isinstance(error, SeatpermError):
+                    raise
+
+    def allows(self, id: str, resource: str, action: str, scope: str | None = None) -> bool:
+        """Tell whether a user may do it, by the tables of one moment; without a scope, as `Compiled.slots` has it."""
+        while True:
+            compiled = self.compiled
+            byte, bit = compiled.slot(resource, action, scope)
+            row = self.row(id)
+            if compiled is self.compiled:
+                return row[byte] & bit != 0
 
     def row(self, id: str) -> bytes:
         """Return a user's table, read from the store if it is not known yet; an unknown user's allows nothing."""
@@ -122,13 +159,15 @@ class View:
         if row is not None:
             return row
         generation = self.generation
-        row, until = self._compute(self.user(id))
+        user = self._users.get(id) or self._held.get(id) or self.as_known(self.directory.user(self.id, id)) or NOBODY
+        row, until = self._compute(user)
         with self._lock:
             if generation == self.generation:
-                _keep(self.rows, id, row)
+                self._keep(self.rows, id, row)
+                self._keep(self._held, id, self._alike(user))
                 if until is not None and (self._changes_at is None or until < self._changes_at):
                     self._changes_at = until
-                    self.deadline = min(self.deadline, self._elapsed_at(until))
+                    self._hold(min(self.deadline, self._elapsed_at(until)))
         return row
 
     def user(self, id: str) -> User | None:
@@ -141,7 +180,7 @@ class View:
         user = self.as_known(self.directory.user(self.id, id))
         with self._lock:
             if generation == self.generation:
-                _keep(self._users, id, user)
+                self._keep(self._users, id, user)
         return user
 
     def as_known(self, user: User | None) -> User | None:
@@ -179,12 +218,10 @@ class View:
             return "not_active"
         if rules.is_valid(self.record.license, self.now()):
             return None
-        byte, bit = self.compiled.slot("organization.license", "edit", self.catalog.scopes[-1])
-        return None if self.row(user.id)[byte] & bit else "license_not_valid"
+        renews = self.allows(user.id, "organization.license", "edit", self.catalog.scopes[-1])
+        return None if renews else "license_not_valid"
 
-    def _compute(self, user: User | None) -> tuple[bytes, datetime | None]:
-        if user is None:
-            return self.compiled.nothing, None
+    def _compute(self, user: User) -> tuple[bytes, datetime | None]:
         return self.compiled.row(self.record.license, user, self.now())
 
     def _refresh(self) -> None:
@@ -201,9 +238,14 @@ class View:
             self._changes_at = None
             self.generation += 1
         self._now = self.clock.now()
-        self.deadline = min(asked + self.staleness, self._answered + self.max_stale)
+        deadline = min(asked + self.staleness, self._answered + self.max_stale)
         if self._changes_at is not None:
-            self.deadline = min(self.deadline, self._elapsed_at(self._changes_at))
+            deadline = min(deadline, self._elapsed_at(self._changes_at))
+        self._hold(deadline)
+
+    def _hold(self, deadline: float) -> None:
+        self.deadline = deadline
+        self.tables = self.clock.elapsed, deadline, self.compiled.slots, self.rows
 
     def _elapsed_at(self, moment: datetime) -> float:
         return self.clock.elapsed() + (moment - self.clock.now()).total_seconds()
@@ -224,12 +266,14 @@ class View:
             record = evolve(self.stored_record(), revision=changes.revision)
             self.record = self._with_tables(record, self.record.roles)
             self._users.clear()
+            self._held.clear()
             self.rows.clear()
             self._changes_at = None
         else:
             self.record = evolve(self.record, revision=changes.revision)
             for id in changes.users:
                 self._users.pop(id, None)
+                self._held.pop(id, None)
                 self.rows.pop(id, None)
         # Last: who reads the new generation finds nothing that was dropped.
         self.generation += 1
@@ -240,6 +284,21 @@ class View:
             catalog = self._reader.catalog_of(record)
             self.compiled = self.vendor.with_roles(catalog) if record.roles else self.vendor
         return record
+
+    def _alike(self, user: User) -> User:
+        """Return the one record that stands for everyone who holds what the user holds."""
+        held = holdings(user)
+        alike = self._holders.get(held)
+        if alike is None:
+            alike = self._holders[held] = evolve(user, id="", email="", name="", staff=None, invitation=None, person="")
+        return alike
+
+    def _keep(self, kept: dict[str, V], id: str, value: V) -> None:
+        if len(kept) >= self.cached_users:
+            # Many at once: finding the oldest of a dict takes the longer the more have gone from its front.
+            for oldest in list(islice(kept, self.cached_users // 8 + 1)):
+                del kept[oldest]
+        kept[id] = value
 
     def reaching(self, revision: int) -> Generator[float, None, None]:
         """Go on until the revision is known: a generator of the seconds to wait before each next step.
@@ -263,9 +322,3 @@ class View:
 def shown(user: User) -> User:
     """Return a user as hosts may see it: who the person is elsewhere is told only once the invitation is accepted."""
     return user if user.person == user.id else evolve(user, person=user.id)
-
-
-def _keep(kept: dict[str, V], id: str, value: V) -> None:
-    while len(kept) >= CACHED_USERS:
-        del kept[next(iter(kept))]
-    kept[id] = value
