@@ -1,0 +1,163 @@
+"""The PostgreSQL session store passes the kit, and answers as the memory store does."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import ClassVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seatperm.clock import Clock
+from seatperm.sessions import Full, Seat, SeatRequest, new_token, token_hash
+from seatperm.stores import SessionStore
+from seatperm.stores.memory_sessions import MemorySessions
+from seatperm.stores.postgres_sessions import PostgresSessions
+from seatperm.testing import ManualClock
+from seatperm.testing.session_kit import SessionConformance
+
+from .servers import schema_of
+
+
+def request(
+    user: str = "ann",
+    client: str | None = None,
+    *,
+    organization: str = "kauri",
+    limit: int = 1,
+    lease: float = 60,
+    ticket: str | None = None,
+    per_user: bool = False,
+    reserved: Mapping[str, int] | None = None,
+) -> SeatRequest:
+    return SeatRequest(
+        organization=organization,
+        user_id=user,
+        client=client,
+        session_id=new_token(),
+        token_hash=token_hash(new_token()),
+        lease=lease,
+        limit=limit,
+        ticket=ticket,
+        per_user=per_user,
+        reserved=reserved or {},
+    )
+
+
+@pytest.fixture(scope="module")
+def schema(postgres_url: str) -> Iterator[str]:
+    with schema_of(postgres_url) as url:
+        yield url
+
+
+@pytest.fixture
+def store(schema: str) -> Iterator[PostgresSessions]:
+    store = PostgresSessions(schema)
+    with store._database.write() as transaction:
+        transaction.execute("TRUNCATE $.seats, $.seat_books, $.seat_queue, $.seat_tally")
+    yield store
+    store.close()
+
+
+class TestPostgresSessions(SessionConformance):
+    """The PostgreSQL store passes the kit on a real server."""
+
+    real_time: ClassVar[bool] = True
+    lease: ClassVar[float] = 0.8
+    patience: ClassVar[float] = 0.3
+    tick: ClassVar[float] = 0.1
+
+    url: ClassVar[str]
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _server(cls, schema: str) -> None:
+        cls.url = schema
+
+    def open(self, clock: Clock) -> SessionStore:
+        return PostgresSessions(self.url)
+
+
+USERS = ["ann", "ben", "cat", "Mere 🌳", "a:b"]
+ROLES = ["admin", "chief", 'kai "mahi"', "rôle:1", "{x,NULL}"]
+ASKING = st.fixed_dictionaries(
+    {
+        "user_id": st.sampled_from(USERS),
+        "client": st.sampled_from([None, None, "desk", "phone", "", "+desk"]),
+        "limit": st.integers(1, 4),
+        "per_user": st.sampled_from([False, False, True]),
+        "reserved": st.one_of(st.just({}), st.dictionaries(st.sampled_from(ROLES), st.integers(0, 2), max_size=2)),
+        "holds": st.frozensets(st.sampled_from(ROLES), max_size=2),
+        "ticket": st.sampled_from([None, None, "first", "second", "third", ""]),
+    }
+)
+CALLS = st.lists(
+    st.one_of(
+        st.tuples(st.just("acquire"), ASKING),
+        st.tuples(st.just("again"), st.integers(0, 99)),
+        st.tuples(st.just("find"), st.integers(0, 99)),
+        st.tuples(st.just("renew"), st.integers(0, 99)),
+        st.tuples(st.just("rotate"), st.integers(0, 99)),
+        st.tuples(st.just("release"), st.integers(0, 99), st.sampled_from(["own", "none", "another's"])),
+        st.tuples(st.just("leave"), st.sampled_from(["first", "second", "third", ""])),
+    ),
+    max_size=30,
+)
+
+
+def said(answer: Seat | Full | bool | None) -> object:
+    """Return what an answer says, times apart."""
+    match answer:
+        case Seat():
+            return answer.id, answer.user_id, answer.client, answer.lapsed
+        case Full():
+            return answer.in_use, answer.next_free_in is None, answer.ahead, answer.lapsed
+    return answer
+
+
+@settings(max_examples=200)
+@given(calls=CALLS, organization=st.sampled_from(["kauri", "{", "sp ace", "ōtaki", "%s", "$.", "a'b"]))
+def test_every_call_is_answered_as_the_memory_store_does(
+    schema: str, calls: list[tuple[object, ...]], organization: str
+) -> None:
+    """Any calls one after another, while no time passes, in an organization of any name."""
+    model, store = MemorySessions(ManualClock()), PostgresSessions(schema)
+    place = f"{organization}-{secrets.token_hex(6)}"
+    asked: list[SeatRequest] = []
+    tokens = ["never given"]
+
+    def both(verb: str, *values: object, **named: object) -> None:
+        assert said(getattr(store, verb)(*values, **named)) == said(getattr(model, verb)(*values, **named))
+
+    with closing(store):
+        for verb, *rest in calls:
+            match verb, rest:
+                case "acquire", [dict(asking)]:
+                    number = f"{place}-{len(asked)}"
+                    asked.append(
+                        SeatRequest(
+                            organization=place, session_id=f"s{number}", token_hash=f"t{number}", lease=60, **asking
+                        )
+                    )
+                    tokens.append(asked[-1].token_hash)
+                    both("acquire", asked[-1])
+                case "again", [int(which)] if asked:
+                    both("acquire", asked[which % len(asked)])
+                case "find", [int(which)]:
+                    both("find", place, tokens[which % len(tokens)])
+                case "renew", [int(which)]:
+                    both("renew", place, tokens[which % len(tokens)], 60)
+                case "rotate", [int(which)]:
+                    tokens.append(f"r{len(tokens)}")
+                    both("renew", place, tokens[which % (len(tokens) - 1)], 60, new_token_hash=tokens[-1])
+                    both("renew", place, tokens[which % (len(tokens) - 1)], 60, new_token_hash=tokens[-1])
+                case "release", [int(which), str(whose)] if asked:
+                    request = asked[which % len(asked)]
+                    token = {"own": request.token_hash, "none": None, "another's": tokens[0]}[whose]
+                    both("release", place, request.session_id, token)
+                case "leave", [str(ticket)]:
+                    both("leave", place, ticket)
+            assert [said(seat) for seat in store.live(place)] == [said(seat) for seat in model.live(place)]
