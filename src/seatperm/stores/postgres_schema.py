@@ -46,7 +46,7 @@ def _make(database: PostgresDatabase, schema: Schema, transaction: PostgresTrans
     transaction.rows("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (LOCK, name))
     # Asked first: who may make tables in a schema that is there need not be let make schemas.
     if transaction.rows("SELECT to_regnamespace(%s)", (name,)) == [(None,)]:
-        transaction.execute(f"CREATE SCHEMA {name}")
+        transaction.execute(f'CREATE SCHEMA "{name}"')
     transaction.execute(
         "CREATE TABLE IF NOT EXISTS $.stores"
         ' (name text COLLATE "C" PRIMARY KEY, version integer NOT NULL, made timestamptz NOT NULL DEFAULT now())'

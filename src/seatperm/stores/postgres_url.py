@@ -68,8 +68,8 @@ class PostgresURL:
         if not all(re.fullmatch(r"\d{0,5}", port) for port in ports):
             _refuse(place, "a number for the port; write the special characters of a password as %40 and so on")
         own = {name: unquote(settings[name]) for name in OWN if name in settings}
-        if not re.fullmatch("[a-z_][a-z0-9_]{0,47}", schema := own.get("schema", "seatperm")):
-            _refuse(place, f"lower-case letters, digits and underscores, at most 48, for 'schema={schema}'")
+        if not re.fullmatch("(?!pg_)[a-z_][a-z0-9_]{0,47}", schema := own.get("schema", "seatperm")):
+            _refuse(place, f"lower-case letters, digits and underscores, at most 48 and not beginning with pg_, for 'schema={schema}'")
         timeout = own.get("timeout", "10")
         if not re.fullmatch(r"\d{1,5}(\.\d{1,6})?", timeout) or not float(timeout) > 0:
             _refuse(place, f"seconds for 'timeout={timeout}'")

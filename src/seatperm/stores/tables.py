@@ -1,4 +1,7 @@
-"""Users, staff and organizations, read from the tables of a SQLite directory."""
+"""A directory in the tables of a database, read: what SQLite and PostgreSQL share.
+
+In a statement `$.` stands before the name of a table, and `?` for a value.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,15 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import groupby, islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from ..audit import Head
+from attrs import frozen
+
+from ..audit import Event, Head
 from ..directory import Organization, Override, PendingInvitation, Staff, User
 from ..errors import StoreDamaged, UnknownOrganization
 from ..license import License, problems
 from ..sessions import Past
-from .sqlite_file import Row, Values
 from .written import read_entries, read_entry, read_roles, read_time, write_json, write_time
 
 T = TypeVar("T")
@@ -24,49 +28,59 @@ T = TypeVar("T")
 PAGE = 256
 """How many rows are in memory at one time while users or events are read."""
 
-ORGANIZATION = """
-    SELECT id, package, add_ons, session_limit, user_limit, seat_per, reserved, valid_from, valid_until, grace,
-           global_permissions, roles, license_issued, catalog, epoch, revision
-    FROM organizations WHERE id = ?"""
+STAFF = 'SELECT id, name, "user", active FROM $.staff'
 
-USER = """
-    SELECT id, email, name, type, state, locked, base, staff, invitation_hash, invitation_until, dismissed, person,
-           (SELECT json_group_object(role, until) FROM user_roles AS held
-            WHERE held.organization = users.organization AND held.user = users.id),
-           (SELECT json_group_array(json_array(resource, grants, until)) FROM user_overrides AS kept
-            WHERE kept.organization = users.organization AND kept.user = users.id),
-           organization
-    FROM users"""
+ALL = 2**62
+"""A limit that no table reaches."""
 
-STAFF = "SELECT id, name, user, active FROM staff"
+Value = str | int | float | bytes | bool | None
+Values = tuple[Value, ...]
+Row = tuple[Any, ...]
 
-PAST = """
-    SELECT id, user, client, began, ended, how, refused FROM history
-    WHERE organization = ? AND (began, id) > (?, ?) AND {where} ORDER BY began, id LIMIT ?"""
 
-HEAD = "SELECT events, last_hash FROM organizations WHERE id = ?"
+@frozen
+class Dialect:
+    """What a database has words of its own for.
+
+    Attributes:
+        organization: the SELECT of organizations, up to its WHERE; times and JSON as text.
+        user: the same of users.
+        past: the same of the history.
+        event: the same of the trail.
+        listed: a SELECT of the texts in the JSON list that is its one value.
+        before: comes before every time.
+    """
+
+    organization: str
+    user: str
+    past: str
+    event: str
+    listed: str
+    before: str
+
 
 # Bases and overrides repeat from user to user: a text that was read lately is not read again.
 _entries = lru_cache(4096)(read_entries)
 _entry = lru_cache(4096)(read_entry)
 
 
-class SQLiteReader(ABC):
+class TablesReader(ABC):
     """What may be read both inside a change and outside."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, dialect: Dialect) -> None:
         self.url = url
+        self._dialect = dialect
 
     def organization(self, organization: str) -> Organization:
         """Return the organization's record, or raise `UnknownOrganization`."""
-        rows = self._select(ORGANIZATION, (organization,))
+        rows = self._select(f"{self._dialect.organization} WHERE id = ?", (organization,))
         if not rows:
             raise UnknownOrganization(organization)
         return self._read("the organization", _organization, rows[0])
 
     def user(self, organization: str, id: str) -> User | None:
         """Return a user by id, dismissed ones too; None where there is none."""
-        rows = self._select(f"{USER} WHERE organization = ? AND id = ?", (organization, id))
+        rows = self._select(f"{self._dialect.user} WHERE organization = ? AND id = ?", (organization, id))
         return self._read("the user", _user, rows[0]) if rows else None
 
     def users(
@@ -97,7 +111,7 @@ class SQLiteReader(ABC):
 
     def head(self, organization: str) -> Head:
         """Return where the organization's trail ends."""
-        rows = self._select(HEAD, (organization,))
+        rows = self._select("SELECT events, last_hash FROM $.organizations WHERE id = ?", (organization,))
         return Head(*rows[0]) if rows else Head()
 
     def history(
@@ -112,18 +126,19 @@ class SQLiteReader(ABC):
         asked = (
             ("(ended IS NULL OR ended > ?)", write_time(since)),
             ("began < ?", write_time(until)),
-            ("user = ?", user),
+            ('"user" = ?', user),
         )
         said = [(where, value) for where, value in asked if value is not None]
-        page = PAST.format(where=" AND ".join(where for where, _ in said) or "1")
-        values, last = [value for _, value in said], ("", "")
+        where = " AND ".join(["organization = ?", "(began, id) > (?, ?)", *(where for where, _ in said)])
+        page = f"{self._dialect.past} WHERE {where} ORDER BY began, id LIMIT ?"
+        values, last = [value for _, value in said], (self._dialect.before, "")
         while rows := self._select(page, (organization, *last, *values, PAGE)):
             for row in rows:
                 yield self._read("the past sign-in", _past, row)
             last = (rows[-1][3], rows[-1][0])
 
     def _everyone(self, organization: str) -> Iterator[User]:
-        page, last = f"{USER} WHERE organization = ? AND id > ? ORDER BY id LIMIT ?", ""
+        page, last = f"{self._dialect.user} WHERE organization = ? AND id > ? ORDER BY id LIMIT ?", ""
         while rows := self._select(page, (organization, last, PAGE)):
             for row in rows:
                 yield self._read("the user", _user, row)
@@ -132,20 +147,22 @@ class SQLiteReader(ABC):
     def _holders(self, organization: str, roles: Collection[str]) -> Iterator[User]:
         # Each role's holders come in order, so merging them never sorts all holders of a common role.
         ids = (id for id, _ in groupby(heapq.merge(*(self._ids(organization, role) for role in set(roles)))))
-        page = f"{USER} WHERE organization = ? AND id IN (SELECT value FROM json_each(?)) ORDER BY id"
+        page = f"{self._dialect.user} WHERE organization = ? AND id IN ({self._dialect.listed}) ORDER BY id"
         while wanted := list(islice(ids, PAGE)):
             for row in self._select(page, (organization, write_json(wanted))):
                 yield self._read("the user", _user, row)
 
     def _ids(self, organization: str, role: str) -> Iterator[str]:
-        page = "SELECT user FROM user_roles WHERE organization = ? AND role = ? AND user > ? ORDER BY user LIMIT ?"
+        page = (
+            'SELECT "user" FROM $.user_roles WHERE organization = ? AND role = ? AND "user" > ? ORDER BY "user" LIMIT ?'
+        )
         last = ""
         while rows := self._select(page, (organization, role, last, PAGE)):
             yield from (id for (id,) in rows)
             (last,) = rows[-1]
 
     def _placed(self, where: str, *values: str) -> Iterator[tuple[str, User]]:
-        for row in self._select(f"{USER} WHERE {where} ORDER BY organization, id", values):
+        for row in self._select(f"{self._dialect.user} WHERE {where} ORDER BY organization, id", values):
             yield row[-1], self._read("the user", _user, row)
 
     def _read(self, what: str, reading: Callable[[Row], T], row: Row) -> T:
@@ -157,6 +174,31 @@ class SQLiteReader(ABC):
     @abstractmethod
     def _select(self, sql: str, values: Values = ()) -> list[Row]:
         """Run one SELECT."""
+
+
+class TablesDirectory(TablesReader):
+    """What may be read outside a change only."""
+
+    def organizations(self) -> Iterator[str]:
+        """Iterate over the ids of all organizations, in the order of their making."""
+        page, last = "SELECT number, id FROM $.organizations WHERE number > ? ORDER BY number LIMIT ?", 0
+        while rows := self._select(page, (last, PAGE)):
+            yield from (id for _, id in rows)
+            last = rows[-1][0]
+
+    def revision(self, organization: str) -> int:
+        """Return the present revision, or raise `UnknownOrganization`."""
+        for (revision,) in self._select("SELECT revision FROM $.organizations WHERE id = ?", (organization,)):
+            return int(revision)
+        raise UnknownOrganization(organization)
+
+    def events(self, organization: str, *, after: int = 0) -> Iterator[Event]:
+        """Iterate over the trail in order, in pages, from the event with the number `after` + 1 on."""
+        page = f"{self._dialect.event} WHERE organization = ? AND number > ? ORDER BY number LIMIT ?"
+        while rows := self._select(page, (organization, after, PAGE)):
+            for row in rows:
+                yield self._read("the event", _event, row)
+            after = rows[-1][0]
 
 
 def _organization(row: Row) -> Organization:
@@ -211,4 +253,20 @@ def _user(row: Row) -> User:
         invitation=None if until is None else PendingInvitation(token, until),
         dismissed=dismissed != 0,
         person=person,
+    )
+
+
+def _event(row: Row) -> Event:
+    number, at, actor, kind, user, revision, details, salt, seal, hash = row
+    return Event(
+        number=number,
+        at=datetime.fromisoformat(at),
+        actor=actor,
+        kind=kind,
+        user=user,
+        revision=revision,
+        details=None if details is None else json.loads(details),
+        salt=salt,
+        seal=seal,
+        hash=hash,
     )
