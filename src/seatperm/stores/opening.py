@@ -19,7 +19,11 @@ from .sqlite_url import SQLITE, SQLiteURL
 GROUP: Final = "seatperm.stores"
 """The entry points that bring stores."""
 
-DIRECTORIES: Final = {"memory": "memory://", "sqlite": "sqlite:///path/to/file.db"}
+DIRECTORIES: Final = {
+    "memory": "memory://",
+    "sqlite": "sqlite:///path/to/file.db",
+    "postgresql": "postgresql://user@host/database",
+}
 """An example of each URL of seatperm's own that names a directory store, by scheme."""
 
 SESSIONS: Final = {
@@ -49,6 +53,10 @@ def open_directory(url: str) -> DirectoryStore:
             return SQLiteDirectory(
                 where.path, synchronous=where.synchronous or "full", timeout=where.timeout, mode=where.mode
             )
+        case "postgresql" | "postgres":
+            from .postgres import PostgresDirectory
+
+            return PostgresDirectory(url)
         case scheme:
             brought = _brought(url, scheme, DIRECTORIES)
             if not hasattr(brought, "open_directory"):

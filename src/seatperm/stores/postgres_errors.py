@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from psycopg import DataError, Error, InterfaceError
@@ -10,9 +9,6 @@ from psycopg import DataError, Error, InterfaceError
 from ..errors import InvalidValue, StoreDamaged, StoreUnavailable
 
 NO_NUL = "text without NUL characters, which PostgreSQL can't hold"
-
-NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
-"""A NUL character in a JSON text; after a second backslash it is none."""
 
 INTEGERS = range(-(2**63), 2**63)
 """The integers that a column holds."""
@@ -58,17 +54,6 @@ def check(values: Sequence[object]) -> None:
                 check(value)
 
 
-def check_json(text: str) -> str:
-    """Return a JSON text that a jsonb column can hold.
-
-    Raises:
-        InvalidValue: there is a NUL character in it, however it is written.
-    """
-    if NUL.search(text):
-        raise InvalidValue("text", text, NO_NUL)
-    return text
-
-
 def explained(error: Exception, url: str, values: Sequence[object] = ()) -> Exception:
     """Return seatperm's error for one that the driver raised.
 
@@ -80,6 +65,8 @@ def explained(error: Exception, url: str, values: Sequence[object] = ()) -> Exce
     if not isinstance(error, Error):
         return error
     state, said = error.sqlstate or "", _said(error)
+    if state == "22P05":
+        return InvalidValue("text", next((value for value in values if isinstance(value, str)), ""), NO_NUL)
     if state == "54000":
         longest = max((value for value in values if isinstance(value, str)), key=len, default="")
         return InvalidValue(
