@@ -5,10 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import Final, Protocol, TypeAlias
-
-Answer: TypeAlias = "bytes | int | list[Answer] | None"
-"""What a script answers: a text, a whole number, nothing, or a list of these."""
+from typing import Final, Protocol
 
 SCRIPT: Final = files("seatperm.stores").joinpath("redis_seats.lua").read_bytes()
 """The script, in Lua. Its arguments: the verb, the server's run id, "1" where it was sent before, the verb's own."""
@@ -23,8 +20,10 @@ _EVAL: Final = b"$4\r\nEVAL\r\n$%d\r\n%b" % (len(SCRIPT), SCRIPT)
 class Server(Protocol):
     """What runs the script."""
 
-    def run(self, verb: bytes, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Answer:
-        """Run the script once, whatever it takes; sent again after a lost connection, it says so.
+    def run(self, verb: bytes, keys: Sequence[bytes], arguments: Sequence[bytes]) -> bytes | None:
+        """Run the script once, whatever it takes, and return its answer as it is: JSON, or None for nothing.
+
+        Sent again after a lost connection, it says so to the script.
 
         Args:
             verb: what to do.

@@ -11,6 +11,7 @@
 --   patience  tickets by the end of their places
 --   kept      what this very call answered, for when it is sent again because the answer was lost
 -- A client is '' or '+' and its name, and so is a ticket; holds and reserved are '' or JSON. Times are microseconds.
+-- Answers are JSON, which the driver reads as one text, and in them moments are texts, for all their digits.
 
 local seats, ends, queue, patience, kept = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local verb, run, again = ARGV[1], ARGV[2], ARGV[3] == '1'
@@ -19,6 +20,10 @@ local KEEP_ANSWERS = 60000
 
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
+
+local function text(moment)
+  return string.format('%.0f', moment)
+end
 
 local function client_field(user, client)
   return 'c:' .. #user .. ':' .. user .. client
@@ -108,7 +113,7 @@ local function lapse(first)
       local id, of = due[at], session(due[at])
       if of then
         remove(id, of)
-        gone[#gone + 1] = {id, of[1], of[2], of[5], tonumber(due[at + 1])}
+        gone[#gone + 1] = {id, of[1], of[2], text(of[5]), text(due[at + 1]), 0}
       else
         call('ZREM', ends, id)
       end
@@ -222,7 +227,7 @@ function verbs.acquire(named, mode, keep, lease, limit, per_user, user, client, 
       end
       admitted = room(roles(holds))
       if admitted and now < shut and mode ~= 'admit' then
-        return {2, shut}
+        return cjson.encode({2, text(shut)})
       end
     end
     if not admitted then
@@ -239,7 +244,7 @@ function verbs.acquire(named, mode, keep, lease, limit, per_user, user, client, 
         stay(patience, keep)
         ahead = call('ZRANK', queue, ticket)
       end
-      return {0, full, first and first - now or -1, ahead, gone}
+      return cjson.encode({0, full, first and first - now or -1, ahead, gone})
     end
   end
 
@@ -271,14 +276,14 @@ function verbs.acquire(named, mode, keep, lease, limit, per_user, user, client, 
   call('ZADD', ends, last, id)
   stay(seats, keep)
   stay(ends, keep)
-  return {1, id, of[5], last, now, gone}
+  return cjson.encode({1, id, text(of[5]), text(last), lease, gone})
 end
 
 function verbs.find(token)
   local id = call('HGET', seats, 't:' .. token)
   local last = live_end(id)
   local of = last and session(id)
-  return of and {id, of[1], of[2], of[5], last, now}
+  return of and cjson.encode({id, of[1], of[2], text(of[5]), text(last), last - now})
 end
 
 function verbs.renew(token, fresh, lease, keep)
@@ -297,25 +302,25 @@ function verbs.renew(token, fresh, lease, keep)
   call('ZADD', ends, last, id)
   stay(seats, tonumber(keep))
   stay(ends, tonumber(keep))
-  return {id, of[1], of[2], of[5], last, now}
+  return cjson.encode({id, of[1], of[2], text(of[5]), text(last), last - now})
 end
 
 function verbs.release(id, token)
   if again and call('GET', kept) then
-    return 1
+    return 'true'
   end
   local of = live_end(id) and session(id)
   if not of or (token ~= '' and token ~= of[4]) then
-    return 0
+    return 'false'
   end
   remove(id, of)
   call('SET', kept, 'released', 'PX', KEEP_ANSWERS)
-  return 1
+  return 'true'
 end
 
 function verbs.leave(ticket)
   drop_waiter(ticket)
-  return 1
+  return 'true'
 end
 
 function verbs.epoch(mode, keep, fresh)
@@ -325,21 +330,21 @@ function verbs.epoch(mode, keep, fresh)
     call('HSET', seats, 'epoch', epoch, 'run', mode == 'wait' and server_run() or '')
     stay(seats, tonumber(keep))
   end
-  return epoch
+  return cjson.encode(epoch)
 end
 
 function verbs.live(cursor)
   local page = call('HSCAN', seats, cursor, 'MATCH', 's:*', 'COUNT', 2000)
-  local found = {page[1], now}
+  local found = {page[1]}
   for at = 1, #page[2], 2 do
     local id = string.sub(page[2][at], 3)
     local last = live_end(id)
     if last then
       local of = cmsgpack.unpack(page[2][at + 1])
-      found[#found + 1] = {id, of[1], of[2], of[5], last, of[6]}
+      found[#found + 1] = {id, of[1], of[2], text(of[5]), text(last), last - now, of[6]}
     end
   end
-  return found
+  return cjson.encode(found)
 end
 
 return verbs[verb](unpack(ARGV, 4))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from threading import BoundedSemaphore
+from queue import Empty, SimpleQueue
 from typing import Any, Final, Protocol, cast
 
 from attrs import define, field, frozen
@@ -23,7 +23,7 @@ from redis.sentinel import Sentinel
 
 from ..errors import StoreUnavailable
 from .redis_failures import meaning, passing
-from .redis_script import SCRIPT, SHA, Answer, Server, command, run_id
+from .redis_script import SCRIPT, SHA, Server, command, run_id
 from .redis_url import RedisURL
 
 PAUSE: Final = 0.02
@@ -79,35 +79,38 @@ class Lines:
 
     _url: RedisURL
     _idle: list[Line] = field(init=False, factory=list, repr=False)
-    _free: BoundedSemaphore = field(init=False, repr=False)
+    _free: SimpleQueue[None] = field(init=False, factory=SimpleQueue, repr=False)
     _pid: int = field(init=False, factory=os.getpid)
     _closed: bool = field(init=False, default=False)
 
     def __attrs_post_init__(self) -> None:
-        self._free = BoundedSemaphore(self._url.max_connections)
+        for _ in range(self._url.max_connections):
+            self._free.put(None)
 
-    def run(self, verb: bytes, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Answer:
+    def run(self, verb: bytes, keys: Sequence[bytes], arguments: Sequence[bytes]) -> bytes | None:
         """Run the script, see `Server.run`."""
         if self._pid != os.getpid():
-            self._pid, self._idle = os.getpid(), []
-            self._free = BoundedSemaphore(self._url.max_connections)
+            self._pid, self._idle, self._free = os.getpid(), [], SimpleQueue()
+            self.__attrs_post_init__()
         until = time.monotonic() + self._url.timeout
         free = self._free
-        if not free.acquire(timeout=self._url.timeout):
+        try:
+            free.get(timeout=self._url.timeout)
+        except Empty:
             raise self._unavailable(
                 f"all {self._url.max_connections} connections are in use; raise max_connections in the URL"
-            )
+            ) from None
         try:
             return self._run(verb, keys, arguments, until)
         finally:
-            free.release()
+            free.put(None)
 
     def close(self) -> None:
         """Close every connection; later calls raise `StoreUnavailable`."""
         self._closed = True
         self._drop()
 
-    def _run(self, verb: bytes, keys: Sequence[bytes], arguments: Sequence[bytes], until: float) -> Answer:
+    def _run(self, verb: bytes, keys: Sequence[bytes], arguments: Sequence[bytes], until: float) -> bytes | None:
         again, attempts = b"0", 0
         while True:
             line: Line | None = None
@@ -135,13 +138,13 @@ class Lines:
                 self._give_back(line, lost=False)
                 return answer
 
-    def _ask(self, connection: Wire, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Answer:
+    def _ask(self, connection: Wire, keys: Sequence[bytes], arguments: Sequence[bytes]) -> bytes | None:
         connection.send_packed_command([command(keys, arguments)], check_health=False)
         try:
-            return cast(Answer, connection.read_response(disconnect_on_error=False))
+            return cast(bytes | None, connection.read_response(disconnect_on_error=False))
         except NoScriptError:
             connection.send_packed_command([command(keys, arguments, whole=True)], check_health=False)
-            return cast(Answer, connection.read_response(disconnect_on_error=False))
+            return cast(bytes | None, connection.read_response(disconnect_on_error=False))
 
     def _line(self, until: float) -> Line:
         if self._closed:
@@ -216,7 +219,7 @@ class Cluster:
     _pid: int = field(init=False, factory=os.getpid)
     _closed: bool = field(init=False, default=False)
 
-    def run(self, verb: bytes, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Answer:
+    def run(self, verb: bytes, keys: Sequence[bytes], arguments: Sequence[bytes]) -> bytes | None:
         """Run the script, see `Server.run`."""
         until = time.monotonic() + self._url.timeout
         attempts = 0
@@ -260,8 +263,8 @@ class Cluster:
             self._pid = os.getpid()
         return self._client
 
-    def _ask(self, client: Any, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Answer:
+    def _ask(self, client: Any, keys: Sequence[bytes], arguments: Sequence[bytes]) -> bytes | None:
         try:
-            return cast(Answer, client.execute_command("EVALSHA", SHA, len(keys), *keys, *arguments))
+            return cast(bytes | None, client.execute_command("EVALSHA", SHA, len(keys), *keys, *arguments))
         except NoScriptError:
-            return cast(Answer, client.execute_command("EVAL", SCRIPT, len(keys), *keys, *arguments))
+            return cast(bytes | None, client.execute_command("EVAL", SCRIPT, len(keys), *keys, *arguments))

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import math
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final, cast
+from typing import Any, Final
 
 from ..errors import MissingExtra, StoreUnavailable
 from ..sessions import Full, Seat, SeatRequest
-from .redis_script import Answer, Server
+from .redis_script import Server
 from .redis_url import RedisURL
 
 KEEP: Final = timedelta(days=400)
 """How long an organization that nobody asks for any more is kept, epoch and all."""
 
+_KEEP: Final = KEEP // timedelta(milliseconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -44,7 +45,7 @@ class RedisSessions:
     def acquire(self, request: SeatRequest) -> Seat | Full:
         """Take a seat, or say that there is none."""
         client = request.client
-        answer = self._run(
+        answer = self._ask(
             b"acquire",
             request.organization,
             _bytes(request.epoch or ""),
@@ -63,78 +64,63 @@ class RedisSessions:
             _json(sorted(request.holds)) if request.holds else b"",
         )
         match answer:
-            case [1, bytes(id), int(started), int(ends), int(now), list(gone)]:
-                return Seat(
-                    _text(id),
-                    request.user_id,
-                    client,
-                    _time(started),
-                    _time(ends),
-                    (ends - now) / 1_000_000,
-                    tuple(map(_lapsed, gone)),
-                )
-            case [0, int(in_use), int(next_free), int(ahead), list(gone)]:
-                return Full(in_use, None if next_free < 0 else next_free / 1_000_000, tuple(map(_lapsed, gone)), ahead)
-            case [2, int(until)]:
-                raise StoreUnavailable(
-                    self.url,
-                    "it was started anew or lost its data, and earlier holders may still believe in their seats; "
-                    f"further ones are given from {_time(until).isoformat(timespec='seconds')} on, and sessions that "
-                    "are still there go on",
-                )
-        raise self._odd(answer)
+            case [1, id, started, ends, remaining, gone]:
+                lapsed = tuple(map(_seat, gone))
+                return Seat(id, request.user_id, client, _time(started), _time(ends), remaining / 1_000_000, lapsed)
+            case [0, in_use, next_free, ahead, gone]:
+                next_free_in = None if next_free < 0 else next_free / 1_000_000
+                return Full(int(in_use), next_free_in, tuple(map(_seat, gone)), int(ahead))
+        opens = _time(answer[1]).isoformat(timespec="seconds")
+        raise StoreUnavailable(
+            self.url,
+            "it was started anew or lost its data, and earlier holders may still believe in their seats; further ones "
+            f"are given from {opens} on, and sessions that are still there go on",
+        )
 
     def leave(self, organization: str, ticket: str) -> None:
         """Give up a place in the queue."""
-        self._run(b"leave", organization, b"+" + _bytes(ticket))
+        self._ask(b"leave", organization, b"+" + _bytes(ticket))
 
     def find(self, organization: str, token_hash: str) -> Seat | None:
         """Return the live session with this token; None once it is over."""
-        return self._seat(self._run(b"find", organization, _bytes(token_hash)))
+        row = self._ask(b"find", organization, _bytes(token_hash))
+        return None if row is None else _seat(row)
 
     def renew(
         self, organization: str, token_hash: str, lease: float, *, new_token_hash: str | None = None
     ) -> Seat | None:
         """Let the live session's lease run for `lease` seconds from now, with a new token if one is given."""
         fresh = _bytes(new_token_hash or "")
-        return self._seat(self._run(b"renew", organization, _bytes(token_hash), fresh, _micros(lease), _keep(lease)))
+        row = self._ask(b"renew", organization, _bytes(token_hash), fresh, _micros(lease), _keep(lease))
+        return None if row is None else _seat(row)
 
     def release(self, organization: str, session_id: str, token_hash: str | None) -> bool:
         """End a live session, if the token is its own, or None is given; tell whether it did."""
-        return self._run(b"release", organization, _bytes(session_id), _bytes(token_hash or "")) == 1
+        return bool(self._ask(b"release", organization, _bytes(session_id), _bytes(token_hash or "")))
 
     def epoch(self, organization: str) -> str:
         """Return what names the memory in which the organization's seats are kept, made at the first call."""
-        answer = self._run(b"epoch", organization, self._mode, _keep(0), secrets.token_hex(16).encode())
-        return _text(cast(bytes, answer))
+        return str(self._ask(b"epoch", organization, self._mode, _keep(0), secrets.token_hex(16).encode()))
 
     def live(self, organization: str) -> Iterator[Seat]:
         """Iterate over the live sessions, first started first. They are read in pages, so that the server goes on."""
         found: dict[str, tuple[int, Seat]] = {}
-        cursor = b"0"
+        cursor = "0"
         while True:
-            match self._run(b"live", organization, cursor):
-                case [bytes(cursor), int(now), *rows]:
-                    for row in cast(list[list[Answer]], rows):
-                        seat = _read([*row[:5], now])
-                        found[seat.id] = (cast(int, row[5]), seat)
-                case answer:
-                    raise self._odd(answer)
-            if cursor == b"0":
+            cursor, *rows = self._ask(b"live", organization, cursor.encode())
+            for *row, number in rows:
+                seat = _seat(row)
+                found[seat.id] = (number, seat)
+            if cursor == "0":
                 return iter([seat for _, seat in sorted(found.values(), key=lambda row: row[0])])
 
     def close(self) -> None:
         """Close every connection; later calls raise `StoreUnavailable`."""
         self._server.close()
 
-    def _run(self, verb: bytes, organization: str, *arguments: bytes) -> Answer:
-        return self._server.run(verb, keys(self._where.prefix, organization), arguments)
-
-    def _seat(self, answer: Answer) -> Seat | None:
-        return None if answer is None else _read(cast(list[Answer], answer))
-
-    def _odd(self, answer: Answer) -> StoreUnavailable:
-        return StoreUnavailable(self.url, f"it answered what no script of seatperm's answers: {str(answer)[:100]}")
+    def _ask(self, verb: bytes, organization: str, *arguments: bytes) -> Any:
+        answer = self._server.run(verb, keys(self._where.prefix, organization), arguments)
+        return None if answer is None else json.loads(answer)
 
 
 def keys(prefix: str, organization: str) -> tuple[bytes, ...]:
@@ -159,29 +145,13 @@ def _connect(where: RedisURL) -> Server:
     return connect(where)
 
 
-def _read(row: list[Answer]) -> Seat:
-    id, user, client, started, ends, now = cast(tuple[bytes, bytes, bytes, int, int, int], tuple(row))
-    return Seat(
-        _text(id),
-        _text(user),
-        _text(client[1:]) if client else None,
-        _time(started),
-        _time(ends),
-        (ends - now) / 1_000_000,
-    )
-
-
-def _lapsed(row: Answer) -> Seat:
-    found = cast(list[Answer], row)
-    return _read([*found, found[4]])
+def _seat(row: Sequence[Any]) -> Seat:
+    id, user_id, client, started, ends, remaining = row
+    return Seat(id, user_id, client[1:] if client else None, _time(started), _time(ends), remaining / 1_000_000)
 
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
-
-
-def _text(found: bytes) -> str:
-    return found.decode("utf-8", "surrogatepass")
 
 
 def _json(value: Mapping[str, int] | list[str]) -> bytes:
@@ -193,8 +163,8 @@ def _micros(seconds: float) -> bytes:
 
 
 def _keep(lease: float) -> bytes:
-    return b"%d" % max(KEEP // timedelta(milliseconds=1), math.ceil(lease * 4000))
+    return b"%d" % max(_KEEP, math.ceil(lease * 4000))
 
 
-def _time(micros: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=micros)
+def _time(micros: str) -> datetime:
+    return _EPOCH + timedelta(microseconds=int(micros))
