@@ -189,7 +189,7 @@ class Threads:
         def run() -> None:
             journal = Journal(task.journal)
             try:
-                WORKS[task.work](Work(task, self._store, task.clock(), journal, lambda: not end.is_set()))
+                WORKS[task.work](Work(task, task.clock(), journal, lambda: not end.is_set(), lambda: self._store))
             except Exception as error:  # noqa: BLE001 - told by `finish`, whatever it is
                 self._failed.append(f"a worker ended with {error!r}")
             finally:

@@ -12,11 +12,12 @@ import os
 import signal
 import sys
 import traceback
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import NoReturn
 
 from ...clock import SystemClock
 from ...errors import SeatpermError
+from ...stores import SessionStore
 from .broken import open_store
 from .crew import RUNNING
 from .journal import Journal
@@ -63,9 +64,14 @@ def _work(task: Task, said: str) -> NoReturn:
     status = 1
     try:
         clock, journal = task.clock(), Journal(task.journal)
-        store = open_store(task.url, clock)
-        WORKS[task.work](Work(task, store, clock, journal, lambda: not told and os.getppid() == parent))
-        store.close()
+        with ExitStack() as opened:
+
+            def open_it() -> SessionStore:
+                store = open_store(task.url, clock)
+                opened.callback(store.close)
+                return store
+
+            WORKS[task.work](Work(task, clock, journal, lambda: not told and os.getppid() == parent, open_it))
         status = 0
     except BaseException:  # noqa: BLE001 - written down, whatever it is
         traceback.print_exc()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -59,6 +60,16 @@ def read(*paths: Path) -> Iterator[Line]:
 def grants(lines: Iterable[Line]) -> dict[str, Line]:
     """Return the last line of each grant, by session: from when to when its holder could rely on it."""
     return {line.id: line for line in lines if line.kind == "grant"}
+
+
+def until(journal: Path, kind: str, within: float) -> bool:
+    """Wait until a worker has written a line of that kind, so many seconds at most; tell whether it has."""
+    end = time.monotonic() + within
+    while not any(line.kind == kind for line in read(journal)):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def last_count(path: Path) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from attrs import frozen
 
-from . import rows_leases, rows_seats
+from . import rows_faults, rows_kills, rows_leases, rows_processes, rows_queue, rows_replies, rows_seats
 from .table import Result, Verdict
 from .target import NotApplicable, NotRun, Prove, Target
 
@@ -66,6 +66,12 @@ ROWS = (
         rows_seats.meddling_changes_nothing,
     ),
     Row(
+        4,
+        "the reply lost and the call sent again",
+        "exactly one seat is taken",
+        rows_replies.retried_call_takes_one_seat,
+    ),
+    Row(
         5,
         "SIGSTOP of a holder for two leases",
         "it learns that its seat is gone before it can act on it",
@@ -79,10 +85,52 @@ ROWS = (
         rows_leases.stepped_wall_clock_has_no_effect,
     ),
     Row(
+        8,
+        "the store killed in the middle of acquires",
+        "every acknowledged grant is there afterwards, or nobody new is admitted for one lease",
+        rows_kills.killed_store_forgets_nothing,
+    ),
+    Row(
+        9,
+        "a client cut off from the store",
+        "it gives up before its seat is another's; every call ends within its timeout",
+        rows_replies.cut_off_holder_gives_up_first,
+    ),
+    Row(
+        10,
+        "no room, no right to write, errors of the disk, damage",
+        "an error of ours, and a consistent store afterwards",
+        rows_faults.faulty_storage_is_told,
+    ),
+    Row(
+        11,
+        "32 writers and a slow reader",
+        "no acquire is refused as locked, 99 of 100 take less than 250 ms",
+        rows_queue.writers_beside_a_slow_reader,
+    ),
+    Row(
+        12,
+        "a long queue, a third of it dead",
+        "first come first served among the living, nobody forgotten",
+        rows_queue.first_come_first_served,
+    ),
+    Row(
         13,
         "limit 50 to 10 with 40 live",
         "nobody is admitted until fewer than 10 are live",
         rows_seats.lowered_limit_admits_nobody,
+    ),
+    Row(
+        14,
+        "transaction pooling, kill -9 of clients",
+        "no lock is left behind",
+        rows_processes.pooled_clients_leave_no_lock,
+    ),
+    Row(
+        15,
+        "fork",
+        "the child owns no session and shares no connection",
+        rows_processes.child_owns_nothing,
     ),
 )
 """All rows, in order."""

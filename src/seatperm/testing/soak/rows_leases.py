@@ -8,17 +8,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from threading import Thread
 
-from attrs import define, evolve, field
+from attrs import evolve
 
-from ...errors import StoreUnavailable
-from ...sessions import Full
-from ...stores import SessionStore
 from .clocks import HOUR, SkewedClock, now
 from .crew import Crew, Processes
-from .journal import Line, grants, read
+from .journal import read, until
 from .table import Figure
-from .target import Finding, NotApplicable, Target, client
-from .task import PAUSE, Task
+from .target import Finding, NotApplicable, Target
+from .watch import Watch, watch
 
 LEASE = 1.0
 """Seconds of the leases in these rows."""
@@ -30,58 +27,13 @@ AT_ONCE = 10
 """Holders that are watched at the same time."""
 
 
-@define(eq=False)
-class _Watch:
-    """One holder, who takes a seat and is killed, and one who waits for that seat."""
-
-    holder: Task
-    store: SessionStore
-    worker: int = 0
-    granted: Line | None = field(init=False, default=None)
-    refused_until: float = field(init=False, default=0.0)
-    free_at: float = field(init=False, default=0.0)
-
-    def until_held(self, within: float) -> None:
-        end = time.monotonic() + within
-        while self.granted is None and time.monotonic() < end:
-            self.granted = next(iter(grants(read(Path(self.holder.journal))).values()), None)
-            time.sleep(PAUSE)
-
-    def until_free(self) -> None:
-        here = client(self.store, self.holder.organization, lease=0.2, limit=1)
-        end = time.monotonic() + 4 * LEASE + 10
-        while time.monotonic() < end:
-            asked = now()
-            try:
-                answer = self.store.acquire(here.request("rival"))
-            except StoreUnavailable:
-                here.learn()
-                answer = Full(1, None)
-            if not isinstance(answer, Full):
-                self.free_at = now()
-                return
-            self.refused_until = asked
-            time.sleep(PAUSE)
-
-    @property
-    def early(self) -> float:
-        """Seconds by which the seat was certainly free too early; below zero where it was not."""
-        return 0.0 if self.granted is None or not self.free_at else self.granted.end - self.free_at
-
-    @property
-    def late(self) -> float:
-        """Seconds after the end of the lease at which the seat was certainly not free yet."""
-        return 0.0 if self.granted is None else self.refused_until - (self.granted.start + LEASE)
-
-
 def killed_holder_frees_its_seat_in_time(target: Target) -> Finding:
     """Row 2: holders are killed; when is each one's seat to be had again?"""
     with target.staffed() as (crew, store):
         tasks = [
-            evolve(target.task("hold", target.organization(2), lease=LEASE, limit=1))
-            for _ in range(target.count(5, 200))
+            target.task("hold", target.organization(2), lease=LEASE, limit=1) for _ in range(target.count(5, 200))
         ]
-        return _judged(crew, [_Watch(task, store) for task in tasks], target)
+        return _judged(crew, [watch(target, task, store) for task in tasks], target)
 
 
 def client_clock_has_no_effect(target: Target) -> Finding:
@@ -104,7 +56,7 @@ def client_clock_has_no_effect(target: Target) -> Finding:
                     for rivals in skews:
                         uptime = abs(holders) * 2 + holders if elsewhere else 0.0
                         task = target.task("hold", target.organization(6), lease=LEASE, limit=1)
-                        watches.append(_Watch(evolve(task, wall=holders, uptime=uptime), stores[rivals]))
+                        watches.append(watch(target, evolve(task, wall=holders, uptime=uptime), stores[rivals]))
             return _judged(crew, watches, target, {"clock_offset_s": HOUR})
         finally:
             for store in stores.values():
@@ -133,7 +85,7 @@ def stepped_wall_clock_has_no_effect(target: Target) -> Finding:
             steps += 1
             _set(machine, HOUR if steps % 2 else -HOUR)
 
-        found = _judged(crew, [_Watch(task, store) for task in tasks], target, {"clock_step_s": HOUR}, during=step)
+        found = _judged(crew, [watch(target, task, store) for task in tasks], target, {"clock_step_s": HOUR}, during=step)
     return evolve(found, figures={**found.figures, "steps": steps})
 
 
@@ -145,7 +97,7 @@ def _set(machine: Path, ahead: float) -> None:
 
 def _judged(
     crew: Crew,
-    watches: Iterable[_Watch],
+    watches: Iterable[Watch],
     target: Target,
     figures: dict[str, Figure] | None = None,
     during: Callable[[], None] | None = None,
@@ -153,26 +105,26 @@ def _judged(
     watches, chance = list(watches), target.chance(2)
     for first in range(0, len(watches), AT_ONCE):
         batch = watches[first : first + AT_ONCE]
-        for watch in batch:
-            watch.worker = crew.start(watch.holder)
-        for watch in batch:
-            watch.until_held(30)
-        rivals = [Thread(target=watch.until_free, daemon=True) for watch in batch]
+        for each in batch:
+            each.worker = crew.start(each.holder)
+        for each in batch:
+            each.until_held(30)
+        rivals = [Thread(target=each.until_free, daemon=True) for each in batch]
         for rival in rivals:
             rival.start()
-        for watch in batch:
+        for each in batch:
             time.sleep(chance.random() * LEASE / 2 / AT_ONCE)
-            crew.kill(watch.worker)
+            crew.kill(each.worker)
         if during is not None:
             during()
         for rival in rivals:
             rival.join()
-    seen = [watch for watch in watches if watch.granted is not None and watch.free_at]
+    seen = [each for each in watches if each.granted is not None and each.free_at]
     wrong = crew.finish()
     if len(seen) < len(watches):
         wrong.append(f"{len(watches) - len(seen)} seats were never had, or never again")
-    early = max((watch.early for watch in seen), default=0.0)
-    late = max((watch.late for watch in seen), default=0.0)
+    early = max((each.early for each in seen), default=0.0)
+    late = max((each.late for each in seen), default=0.0)
     if early > 0:
         wrong.append(f"a seat was given away {early:.3f} s before its lease had run out")
     if late > SLACK:
@@ -204,11 +156,11 @@ def stopped_holder_learns_it_first(target: Target) -> Finding:
                 ]
                 there = {crew.start(task): task for task in tasks}
                 for task in tasks:
-                    _until(Path(task.journal), "act", 30)
+                    until(Path(task.journal), "act", 30)
                 for worker in there:
                     crew.pause(worker)
-                watches = [] if target.kind == "memory" else [_Watch(task, store) for task in tasks]
-                rivals = [Thread(target=watch.until_free, daemon=True) for watch in watches]
+                watches = [] if target.kind == "memory" else [watch(target, task, store) for task in tasks]
+                rivals = [Thread(target=each.until_free, daemon=True) for each in watches]
                 for rival in rivals:
                     rival.start()
                 time.sleep(2 * LEASE)
@@ -252,8 +204,3 @@ def stopped_holder_learns_it_first(target: Target) -> Finding:
         tuple(wrong),
     )
 
-
-def _until(journal: Path, kind: str, within: float) -> None:
-    end = time.monotonic() + within
-    while time.monotonic() < end and not any(line.kind == kind for line in read(journal)):
-        time.sleep(0.01)

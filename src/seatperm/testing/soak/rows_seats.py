@@ -14,7 +14,7 @@ from .clocks import now
 from .crew import several
 from .journal import grants, last_count, most_at_once, read
 from .table import Figure
-from .target import LIMIT, Finding, Target, client
+from .target import LIMIT, Finding, Target
 from .task import Client, NoSeat, Task
 
 LEASE = 0.5
@@ -80,7 +80,7 @@ def _hammer(target: Target, url: str, workers: int, seconds: float, *, until: in
                     break
         wrong = crew.finish()
         time.sleep(LEASE + 0.01)
-        free = 0 if until is not None else _free(client(store, organization, lease=60.0))
+        free = 0 if until is not None else _free(target.client(store, organization, lease=60.0))
     paths = target.journals(task)
     return _Hammered(
         workers=workers,
@@ -112,7 +112,7 @@ def meddling_changes_nothing(target: Target) -> Finding:
     """Row 3: late, repeated and foreign releases and renewals by the thousand, while others hold every seat."""
     organization, calls = target.organization(3), target.count(2_000, 200_000)
     with target.staffed() as (crew, store):
-        here = client(store, organization, lease=600.0)
+        here = target.client(store, organization, lease=600.0)
         brief = [here.take("brief", 30, request=here.request("brief", lease=0.3))[1] for _ in range(LIMIT)]
         time.sleep(0.35)
         holders = []
@@ -150,7 +150,7 @@ def lowered_limit_admits_nobody(target: Target) -> Finding:
     """Row 13: 40 of 50 seats are live when the limit becomes 10; one after the other is given back."""
     organization = target.organization(13)
     with target.staffed() as (crew, store):
-        here = client(store, organization, lease=600.0, limit=50)
+        here = target.client(store, organization, lease=600.0, limit=50)
         held = [here.take(f"user-{number}", 30)[1] for number in range(40)]
         task = target.task("ask", organization, lease=600.0, limit=10)
         several(crew, task, 4)

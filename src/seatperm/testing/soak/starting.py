@@ -27,23 +27,27 @@ def aimed(store: str, folder: Path, *, minutes: float = 0.0, seed: int = 0) -> I
     how, plus, what = store.rpartition("+") if "://" not in store else ("", "", store)
     if what in SERVERS:
         make = SERVERS[what]
-        with make(folder / "server") as server:
+        with make(folder / "server", "") as server:
             yield Target(f"{how}{plus}{server.url}", folder, minutes, seed, server, make)
         return
     urls = {"memory": "memory://", "sqlite": f"sqlite:///{folder / 'seats.db'}"}
     yield Target(how + plus + known(urls.get(what, what)), folder, minutes, seed)
 
 
-def _redis(folder: Path, **settings: str) -> Server:
+def _redis(folder: Path, keeping: str) -> Server:
     from ..servers.redis import RedisServer
 
-    return RedisServer(folder, **settings)
+    match keeping:
+        case "everysec" | "always":
+            return RedisServer(folder, persistence=keeping)
+        case _:
+            return RedisServer(folder)
 
 
-def _postgres(folder: Path, **settings: str) -> Server:
+def _postgres(folder: Path, keeping: str) -> Server:
     from ..servers.postgres import PostgresServer
 
-    return PostgresServer(folder, durable=settings.get("durable") == "yes")
+    return PostgresServer(folder, durable=keeping == "durable")
 
 
 SERVERS: dict[str, MakeServer] = {"postgres": _postgres, "redis": _redis}

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import Protocol
 
 from attrs import define, field, frozen
 
@@ -48,12 +47,8 @@ class Finding:
     wrong: tuple[str, ...] = ()
 
 
-class MakeServer(Protocol):
-    """Makes a server that is not started yet."""
-
-    def __call__(self, folder: Path, **settings: str) -> Server:
-        """Return a server whose data stands in `folder`."""
-        ...
+MakeServer = Callable[[Path, str], Server]
+"""Makes a server that is not started yet, of a folder for its data and of how it keeps them."""
 
 
 @define(eq=False)
@@ -151,6 +146,12 @@ class Target:
             options=options,
         )
 
+    def client(
+        self, store: SessionStore, organization: str, *, lease: float = 1.0, limit: int = LIMIT
+    ) -> Client:
+        """Return a client in this process."""
+        return Client(store, organization, lease, limit, self.folder)
+
     @contextmanager
     def staffed(self, *, url: str | None = None, clock: Clock | None = None) -> Iterator[tuple[Crew, SessionStore]]:
         """Give workers on the store, and the store for this process; all of it is ended afterwards."""
@@ -165,11 +166,6 @@ class Target:
     def journals(self, task: Task) -> list[Path]:
         """Return the journals of a task that several have, in no order."""
         return [path for path in self.folder.glob(f"{Path(task.journal).name}*") if path.suffix != ".stderr"]
-
-
-def client(store: SessionStore, organization: str, *, lease: float = 1.0, limit: int = LIMIT) -> Client:
-    """Return a client of this process."""
-    return Client(store, organization, lease, limit)
 
 
 Prove = Callable[[Target], Finding]

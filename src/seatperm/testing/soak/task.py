@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from random import Random
 from uuid import uuid4
@@ -72,21 +73,20 @@ class Task:
 class Client:
     """One client of a store, which asks as a host does.
 
-    A host keeps the store's epoch in its directory, see rule 9 of `SessionStore`; here each client keeps it.
-
     Attributes:
         store: the store.
         organization: whose seats.
         lease: seconds of a lease unless said.
         limit: how many seats there are unless said.
-        epoch: what the client knows the store's to be.
+        directory: a folder in which all clients keep what a host's directory keeps: the store's epoch.
     """
 
     store: SessionStore
     organization: str
     lease: float
     limit: int
-    epoch: str | None = field(init=False, default=None)
+    directory: Path
+    _epoch: str | None = field(init=False, default=None)
     _known: bool = field(init=False, default=False)
 
     def request(
@@ -100,9 +100,6 @@ class Client:
         patience: float = 10.0,
     ) -> SeatRequest:
         """Return a request with a fresh id and token."""
-        if not self._known:
-            with suppress(StoreUnavailable):
-                self.epoch, self._known = self.store.epoch(self.organization), True
         return SeatRequest(
             organization=self.organization,
             user_id=user,
@@ -113,12 +110,8 @@ class Client:
             limit=self.limit if limit is None else limit,
             ticket=ticket,
             patience=patience,
-            epoch=self.epoch,
+            epoch=self._shared_epoch(),
         )
-
-    def learn(self) -> None:
-        """Look what the store's epoch is by now: the one that was known has been refused."""
-        self._known = False
 
     def take(self, user: str, within: float, *, request: SeatRequest | None = None) -> tuple[Seat, SeatRequest]:
         """Ask until there is a seat.
@@ -133,12 +126,11 @@ class Client:
         """
         end = time.monotonic() + within
         while True:
-            asked = request or self.request(user)
             try:
+                asked = request or self.request(user)
                 answer = self.store.acquire(asked)
             except StoreUnavailable as error:
                 said = str(error)
-                self.learn()
             else:
                 if isinstance(answer, Seat):
                     return answer, asked
@@ -146,6 +138,19 @@ class Client:
             if time.monotonic() > end:
                 raise NoSeat(f"no seat in {within:g} s: {said}")
             time.sleep(PAUSE)
+
+    def _shared_epoch(self) -> str | None:
+        # As in a host's directory, the first one that anybody was told stays, whatever the store says later.
+        if not self._known:
+            kept = self.directory / f"{self.organization}.epoch"
+            if not kept.exists():
+                new = self.directory / f"{uuid4().hex}.epoch"
+                new.write_text(self.store.epoch(self.organization) or "", "utf-8")
+                with suppress(FileExistsError):
+                    kept.hardlink_to(new)
+                new.unlink()
+            self._epoch, self._known = kept.read_text("utf-8") or None, True
+        return self._epoch
 
 
 class NoSeat(Exception):  # noqa: N818 - a noun of the fact, as all errors here
@@ -158,33 +163,37 @@ class Work:
 
     Attributes:
         task: what it was told.
-        store: the store, opened for it.
         clock: its clock.
         journal: where it writes down.
         alive: whether to go on.
         chance: its choices.
+        store: the store, opened when it is first asked for.
         client: asks the store.
     """
 
     task: Task
-    store: SessionStore
     clock: Clock
     journal: Journal
     alive: Callable[[], bool]
+    _open: Callable[[], SessionStore]
     chance: Random = field(init=False)
-    client: Client = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.chance = chance(self.task.seed, self.task.journal)
-        self.client = Client(self.store, self.task.organization, self.task.lease, self.task.limit)
+
+    @cached_property
+    def store(self) -> SessionStore:
+        """The store, opened when it is first asked for."""
+        return self._open()
+
+    @cached_property
+    def client(self) -> Client:
+        """One that asks the store for this worker."""
+        task = self.task
+        return Client(self.store, task.organization, task.lease, task.limit, Path(task.journal).parent)
 
     def sleep(self, seconds: float) -> None:
         """Wait, at most until the work is to end."""
         end = time.monotonic() + seconds
         while self.alive() and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, 0.05))
-
-
-def refused(answer: Seat | Full) -> bool:
-    """Tell whether there was no seat."""
-    return isinstance(answer, Full)

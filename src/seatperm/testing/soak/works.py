@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,8 +14,13 @@ from pathlib import Path
 from ...errors import SeatpermError, SessionEnded, StoreUnavailable
 from ...sessions import Full
 from .clocks import now
+from .forks import fork
 from .holding import signed_in
 from .task import PAUSE, Work
+
+
+NOBODY = 65534
+"""The user and the group that own nothing."""
 
 
 def hammer(work: Work) -> None:
@@ -27,13 +35,12 @@ def hammer(work: Work) -> None:
     user = f"user-{work.chance.getrandbits(32):x}"
     while work.alive():
         work.sleep(work.chance.random() * 2 * think)
-        request = work.client.request(user)
         asked = now()
         try:
+            request = work.client.request(user)
             answer = work.store.acquire(request)
         except StoreUnavailable:
             work.journal.note("unavailable", start=asked, end=now())
-            work.client.learn()
             time.sleep(0.01)
             continue
         replied = now()
@@ -66,16 +73,13 @@ def hold(work: Work) -> None:
     """Take one seat and do nothing more, until told to end or killed. Option: `client`, the connection's name."""
     client = str(work.task.options["client"]) if "client" in work.task.options else None
     while work.alive():
-        request = work.client.request("holder", client)
         asked = now()
-        try:
+        with suppress(StoreUnavailable):
+            request = work.client.request("holder", client)
             answer = work.store.acquire(request)
-        except StoreUnavailable:
-            work.client.learn()
-            answer = Full(0, None)
-        if not isinstance(answer, Full):
-            work.journal.note("grant", answer.id, request.token_hash, now(), asked + request.lease)
-            break
+            if not isinstance(answer, Full):
+                work.journal.note("grant", answer.id, request.token_hash, now(), asked + request.lease)
+                break
         time.sleep(PAUSE)
     while work.alive():
         time.sleep(0.01)
@@ -85,9 +89,9 @@ def ask(work: Work) -> None:
     """Ask for seats and give none back, until told to end; a refusal is written down as one ask among others."""
     asks = 0
     while work.alive():
-        request = work.client.request(f"asker-{asks}")
         asked = now()
         with suppress(StoreUnavailable):
+            request = work.client.request(f"asker-{asks}")
             if not isinstance(work.store.acquire(request), Full):
                 work.journal.note("grant", request.session_id, request.token_hash, now(), asked + request.lease)
             asks += 1
@@ -189,7 +193,6 @@ def wait(work: Work) -> None:
             try:
                 answer = work.store.acquire(work.client.request(f"waiter-{ticket}", ticket=ticket, patience=patience))
             except StoreUnavailable:
-                work.client.learn()
                 waiting[ticket] = (asked + 0.05, asked if last is None else last)
                 continue
             replied = now()
@@ -207,22 +210,50 @@ def wait(work: Work) -> None:
 
 
 def break_in(work: Work) -> None:
-    """Ask until told to end, and write down which kinds of errors there were: "ours" or "theirs", and each grant."""
-    count = 0
-    while work.alive():
+    """Open the store and ask, so often or until told to end; write down each grant, and whose each error was.
+
+    Options: `calls`, how often to ask; `file_limit`, the bytes that no file of this process may grow beyond;
+    `user`, anything: as one who is not root; `pause`, seconds between two asks. An error is "ours" or "theirs".
+    """
+    calls, count = int(work.task.number("calls")), 0
+    _limit(work)
+    while work.alive() and (not calls or count < calls):
         count += 1
-        request = work.client.request(f"user-{count}")
         asked = now()
         try:
-            answer = work.store.acquire(request)
+            request = work.client.request(f"user-{count}")
+            if not isinstance(work.store.acquire(request), Full):
+                work.journal.note("grant", request.session_id, request.token_hash, now(), asked + request.lease)
+            sum(1 for _ in work.store.live(work.task.organization))
+            work.store.renew(work.task.organization, request.token_hash, work.task.lease)
         except SeatpermError as error:
             work.journal.note("ours", type(error).__name__, start=asked, end=now())
         except Exception as error:  # noqa: BLE001 - what it is has to be told
             work.journal.note("theirs", type(error).__name__, start=asked, end=now())
-        else:
-            if not isinstance(answer, Full):
-                work.journal.note("grant", request.session_id, request.token_hash, now(), asked + request.lease)
-        time.sleep(PAUSE)
+        time.sleep(work.task.number("pause"))
+
+
+def _limit(work: Work) -> None:
+    if "file_limit" in work.task.options:
+        import resource
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(work.task.number("file_limit")),) * 2)
+    if "user" in work.task.options and os.geteuid() == 0:
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+
+
+def read_slowly(work: Work) -> None:
+    """Read the SQLite file `path` in transactions of a second each, which keep its log from being written back."""
+    reading = sqlite3.connect(str(work.task.options["path"]), isolation_level=None)
+    while work.alive():
+        reading.execute("BEGIN")
+        reading.execute("SELECT count(*) FROM sessions").fetchone()
+        work.sleep(1.0)
+        reading.execute("COMMIT")
+    reading.close()
 
 
 WORKS: dict[str, Callable[[Work], None]] = {
@@ -230,9 +261,11 @@ WORKS: dict[str, Callable[[Work], None]] = {
     "ask": ask,
     "break_in": break_in,
     "contend": contend,
+    "fork": fork,
     "hammer": hammer,
     "hold": hold,
     "meddle": meddle,
+    "read_slowly": read_slowly,
     "wait": wait,
 }
 """What workers can be told to do."""
