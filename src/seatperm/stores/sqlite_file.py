@@ -9,24 +9,19 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock, get_ident
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import Factory, define, field, frozen
 
 from ..errors import InvalidValue, StoreDamaged, StoreUnavailable, StoreVersion
+from .sqlite_turns import Manners, Turns
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
 APPLICATION_ID = 0x53454154
 """What `PRAGMA application_id` says of a store file: "SEAT"."""
-
-AFRESH = 2.0
-"""Seconds after which one who waits for other writers tries with another connection."""
-
-LONGEST_PAUSE = 400_000
-"""Nanoseconds between two tries for the write lock, at most: short, so that nobody is passed over for long."""
 
 Values = tuple[str | int | float | bytes | None, ...]
 Row = tuple[Any, ...]
@@ -52,7 +47,8 @@ class _Process:
 
     idle: deque[sqlite3.Connection] = Factory(deque)
     writer: sqlite3.Connection | None = None
-    writing: Lock = Factory(Lock)
+    writing: Turns = Factory(Turns)
+    manners: Manners = Factory(Manners)
     writing_thread: int | None = None
     pid: int = Factory(os.getpid)
 
@@ -145,30 +141,50 @@ class SQLiteFile:
             StoreUnavailable: others are writing for longer than the timeout, or nothing can be written.
         """
         process = self._process()
-        if self.mode == "ro":
-            raise StoreUnavailable(self.url, "it was opened with mode=ro, for reading only")
-        if process.writing_thread == get_ident():
-            raise StoreUnavailable(self.url, "this thread is in the middle of a change; end that one first")
-        end = time.monotonic() + self.timeout
-        if not process.writing.acquire(timeout=self.timeout):
-            raise StoreUnavailable(self.url, self._locked())
+        end = self._take_turn(process)
         try:
-            process.writing_thread = get_ident()
             with self._translating():
-                writer = self._begin(process, end)
+                writer = self._writer(process)
+                self._insist(writer, "BEGIN IMMEDIATE", end, process.manners)
                 try:
                     yield writer
                     if process.pid != os.getpid():
                         raise StoreUnavailable(self.url, "a change ends in the process that began it")
-                    self._insist(writer, "COMMIT", time.monotonic() + self.timeout)
+                    self._insist(writer, "COMMIT", time.monotonic() + self.timeout, process.manners)
                 except BaseException:
                     self._undo(process)
                     raise
         finally:
-            if self._closed:
-                self._drop_writer(process)
-            process.writing_thread = None
-            process.writing.release()
+            self._end_turn(process)
+
+    def once(self, sql: str, values: Callable[[], Values]) -> list[Row]:
+        """Do one statement that is a transaction by itself, and return its rows; cheaper than `write`.
+
+        Args:
+            sql: the statement.
+            values: tells its values, anew at each try: nobody else writes between that and the statement, but
+                for those who had begun before.
+
+        Raises:
+            StoreUnavailable: as `write` does.
+        """
+        process = self._process()
+        end = self._take_turn(process)
+        try:
+            writer = self._writer(process)
+            since = 0.0
+            while True:
+                try:
+                    return writer.execute(sql, values()).fetchall()
+                except sqlite3.OperationalError as error:
+                    if _primary(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
+                        raise
+                    since = since or time.monotonic()
+                    process.manners.pause(since)
+        except (sqlite3.Error, UnicodeEncodeError) as error:
+            raise self._translated(error) from error
+        finally:
+            self._end_turn(process)
 
     def close(self) -> None:
         """Close every connection of this process; one that is in use is closed when it is done."""
@@ -178,7 +194,7 @@ class SQLiteFile:
             return
         while process.idle:
             process.idle.pop().close()
-        if process.writing.acquire(blocking=False):
+        if process.writing.acquire(0):
             self._drop_writer(process)
             process.writing.release()
 
@@ -187,6 +203,26 @@ class SQLiteFile:
             raise StoreUnavailable(self.url, "it has been closed; open it again")
         pid = os.getpid()
         return self._processes.get(pid) or self._processes.setdefault(pid, _Process())
+
+    def _take_turn(self, process: _Process) -> float:
+        """Be the one thread of this process that writes; return when it shall have given up."""
+        if self.mode == "ro":
+            raise StoreUnavailable(self.url, "it was opened with mode=ro, for reading only")
+        if process.writing_thread == get_ident():
+            raise StoreUnavailable(self.url, "this thread is in the middle of a change; end that one first")
+        end = time.monotonic() + self.timeout
+        if not process.writing.acquire(self.timeout):
+            raise StoreUnavailable(self.url, self._locked())
+        process.writing_thread = get_ident()
+        process.manners.step_back()
+        return end
+
+    def _end_turn(self, process: _Process) -> None:
+        if self._closed:
+            self._drop_writer(process)
+        process.writing_thread = None
+        process.manners.done()
+        process.writing.release()
 
     def _reader(self, process: _Process) -> sqlite3.Connection:
         try:
@@ -221,28 +257,22 @@ class SQLiteFile:
             raise
         return connection
 
-    def _begin(self, process: _Process, end: float) -> sqlite3.Connection:
-        while True:
-            if process.writer is None:
-                process.writer = self._connect("rw", 0)
-            try:
-                self._insist(process.writer, "BEGIN IMMEDIATE", min(end, time.monotonic() + AFRESH))
-                return process.writer
-            except sqlite3.OperationalError as error:
-                if _primary(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
-                    raise
-                self._drop_writer(process)  # so that no state of this connection's own keeps it out
+    def _writer(self, process: _Process) -> sqlite3.Connection:
+        if process.writer is None:
+            # With no time to wait at all, even opening may find the file locked for a moment.
+            process.writer = self._connect("rw", self.timeout)
+            process.writer.execute("PRAGMA busy_timeout=0")
+        return process.writer
 
-    def _insist(self, connection: sqlite3.Connection, sql: str, end: float) -> None:
-        # SQLite's own busy handler lets late comers pass early ones: one process was seen to wait for seconds.
+    def _insist(self, connection: sqlite3.Connection, sql: str, end: float, manners: Manners) -> None:
+        if _got(connection, sql):
+            return
+        since = time.monotonic()
         while True:
-            try:
-                connection.execute(sql)
-            except sqlite3.OperationalError as error:
-                if _primary(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
-                    raise
-                time.sleep(time.monotonic_ns() % LONGEST_PAUSE / 1e9)
-            else:
+            if time.monotonic() >= end:
+                raise StoreUnavailable(self.url, self._locked())
+            manners.pause(since)
+            if _got(connection, sql):
                 return
 
     def _undo(self, process: _Process) -> None:
@@ -281,9 +311,9 @@ class SQLiteFile:
     def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
         from sqlite_utils import Database, Migrations  # 100 ms, for files that are new or old only
 
-        end = time.monotonic() + self.timeout
-        self._insist(connection, "PRAGMA journal_mode=WAL", end)
-        self._insist(connection, "BEGIN IMMEDIATE", end)
+        end, manners = time.monotonic() + self.timeout, Manners()
+        self._insist(connection, "PRAGMA journal_mode=WAL", end, manners)
+        self._insist(connection, "BEGIN IMMEDIATE", end, manners)
         try:
             if self._pending(connection):
                 migrations = Migrations(self.schema.name)
@@ -345,6 +375,17 @@ class SQLiteFile:
         if not writable and (missing or os.access(self._file, os.R_OK)):
             return f"the folder {folder} is read-only; SQLite keeps files there while the store is used"
         return "the file can't be opened; let this process read and write it"
+
+
+def _got(connection: sqlite3.Connection, sql: str) -> bool:
+    """Run a statement; False while others are in its way."""
+    try:
+        connection.execute(sql)
+    except sqlite3.OperationalError as error:
+        if _primary(error) != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True
 
 
 def _primary(error: sqlite3.Error) -> int:

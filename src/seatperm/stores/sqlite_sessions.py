@@ -6,14 +6,14 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple, cast
 
 from attrs import evolve
 
 from ..clock import Clock, micros
 from ..sessions import Full, Seat, SeatRequest, admits
-from .sqlite_file import SQLiteFile
+from .sqlite_file import SQLiteFile, Values
 from .sqlite_session_schema import SCHEMA
 
 _COUNT = """
@@ -28,8 +28,33 @@ _DELETE = "DELETE FROM sessions WHERE organization = ?"
 _KEEP = "UPDATE sessions SET token_hash = ?, holds = ?, expires_at = ?, ends = ? WHERE organization = ?"
 
 
+# One statement decides and takes, where nothing needs a closer look: no lease has run out, nobody waits, no seat is
+# reserved, and nobody is there by this client or this request (what is unique says so, and the row is ignored).
+# The triggers count.
+_TAKE = """
+    INSERT OR IGNORE INTO sessions
+        (organization, token_hash, id, number, user_id, client, holds, started_at, expires_at, ends)
+    SELECT ?1, ?2, ?3, last_number + 1, ?4, ?5, '[]', ?6, ?7, ?8 FROM seats
+    WHERE organization = ?1 AND boot = ?9 AND sessions < ?10
+        AND NOT EXISTS (SELECT 1 FROM sessions WHERE organization = ?1 AND ends <= ?11)
+        AND NOT EXISTS (SELECT 1 FROM seat_queue WHERE organization = ?1)
+    RETURNING 1
+"""
+_RENEW = f"""
+    UPDATE sessions SET token_hash = ?, expires_at = ?, ends = ?
+    WHERE organization = ? AND token_hash = ? AND ends > ? AND {_SAME_BOOT}
+    RETURNING {_SEAT}
+"""
+_END = f"""
+    DELETE FROM sessions WHERE organization = ? AND token_hash = ? AND id = ? AND ends > ? AND {_SAME_BOOT}
+    RETURNING 1
+"""
+
 _SeatRow = tuple[str, str, str | None, str, str, int]
 """What `_SEAT` selects."""
+
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class _Count(NamedTuple):
@@ -82,8 +107,12 @@ class SQLiteSessions:
 
     def acquire(self, request: SeatRequest) -> Seat | Full:
         """Take a seat, or say that there is none."""
+        if request.organization not in self._seen_full:
+            seat = None if request.per_user or request.reserved or request.holds else self._take(request)
+            if seat is not None:
+                return seat
         # Where the last answer was a refusal, the next one likely is: look without the write lock.
-        if request.organization in self._seen_full and request.ticket is None:
+        elif request.ticket is None:
             full = self._refusal(request)
             if full is not None:
                 return full
@@ -94,6 +123,35 @@ class SQLiteSessions:
         else:
             self._seen_full.discard(request.organization)
         return answer
+
+    def _take(self, request: SeatRequest) -> Seat | None:
+        """Take a seat in one statement; None where that alone can't tell whether there is one."""
+        now, wall, expires = 0, _NEVER, _NEVER
+
+        def values() -> Values:
+            nonlocal now, wall, expires
+            now, wall = self._now(), self._clock.now()
+            expires = wall + timedelta(seconds=request.lease)
+            return (
+                request.organization,
+                request.token_hash,
+                request.session_id,
+                request.user_id,
+                request.client,
+                _text(wall),
+                _text(expires),
+                now + micros(request.lease),
+                self._clock.boot,
+                request.limit,
+                now,
+            )
+
+        if not self._file.once(_TAKE, values):
+            return None
+        # As it will be read: in UTC and to the microsecond.
+        return Seat(
+            request.session_id, request.user_id, request.client, wall, expires, micros(request.lease) / 1_000_000
+        )
 
     def leave(self, organization: str, ticket: str) -> None:
         """Give up a place in the queue."""
@@ -114,17 +172,19 @@ class SQLiteSessions:
         self, organization: str, token_hash: str, lease: float, *, new_token_hash: str | None = None
     ) -> Seat | None:
         """Let the live session's lease run for `lease` seconds from now, with a new token if one is given."""
-        with self._file.write() as connection:
-            now = self._now()
-            expires_at, ends = _text(self._clock.now() + timedelta(seconds=lease)), now + micros(lease)
-            for known in (token_hash,) if new_token_hash is None else (token_hash, new_token_hash):
-                row = connection.execute(
-                    "UPDATE sessions SET token_hash = ?, expires_at = ?, ends = ? "
-                    f"WHERE organization = ? AND token_hash = ? AND ends > ? AND {_SAME_BOOT} RETURNING {_SEAT}",
-                    (new_token_hash or token_hash, expires_at, ends, organization, known, now, self._clock.boot),
-                ).fetchone()
-                if row is not None:
-                    return _seat(row, now)
+        now = 0
+        for known in (token_hash,) if new_token_hash is None else (token_hash, new_token_hash):
+
+            def values(known: str = known) -> Values:
+                nonlocal now
+                now = self._now()
+                expires_at = _text(self._clock.now() + timedelta(seconds=lease))
+                ends, boot = now + micros(lease), self._clock.boot
+                return (new_token_hash or token_hash, expires_at, ends, organization, known, now, boot)
+
+            rows = self._file.once(_RENEW, values)
+            if rows:
+                return _seat(cast(_SeatRow, rows[0]), now)
         return None
 
     def release(self, organization: str, session_id: str, token_hash: str | None) -> bool:
@@ -165,15 +225,17 @@ class SQLiteSessions:
         return micros(self._clock.elapsed())
 
     def _refusal(self, request: SeatRequest) -> Full | None:
-        with self._file.read() as connection:
-            count = _count(connection, request.organization)
-            # Read after the count: what has not ended by now had not ended then.
-            now = self._now()
-            if count is None or count.boot != self._clock.boot or count.in_use(request.per_user) < request.limit:
-                return None
-            if count.next_end is None or count.next_end <= now or _has_a_session(connection, request):
-                return None
-            return count.full(request.per_user, now)
+        where, key = _needs_no_seat(request)
+        inside = f"EXISTS (SELECT 1 FROM sessions WHERE organization = seats.organization AND {where})"
+        row = self._file.row(f"{_COUNT} AND NOT {inside}", (request.organization, *key))
+        # Read after the count: what has not ended by now had not ended then.
+        now = self._now()
+        count = _Count(*row) if row is not None else None
+        if count is None or count.boot != self._clock.boot or count.in_use(request.per_user) < request.limit:
+            return None
+        if count.next_end is None or count.next_end <= now:
+            return None
+        return count.full(request.per_user, now)
 
     def _decide(self, connection: sqlite3.Connection, request: SeatRequest) -> Seat | Full:
         now, wall = self._now(), self._clock.now()
@@ -245,15 +307,10 @@ class SQLiteSessions:
         return count, tuple(lapsed)
 
     def _delete(self, organization: str, session_id: str, token_hash: str) -> bool:
-        with self._file.write() as connection:
-            return (
-                connection.execute(
-                    "DELETE FROM sessions "
-                    f"WHERE organization = ? AND token_hash = ? AND id = ? AND ends > ? AND {_SAME_BOOT}",
-                    (organization, token_hash, session_id, self._now(), self._clock.boot),
-                ).rowcount
-                == 1
-            )
+        def values() -> Values:
+            return organization, token_hash, session_id, self._now(), self._clock.boot
+
+        return bool(self._file.once(_END, values))
 
 
 def _count(connection: sqlite3.Connection, organization: str) -> _Count | None:
@@ -261,17 +318,13 @@ def _count(connection: sqlite3.Connection, organization: str) -> _Count | None:
     return _Count(*row) if row is not None else None
 
 
-def _has_a_session(connection: sqlite3.Connection, request: SeatRequest) -> bool:
-    """Tell whether who asks needs no further seat: the same client, the same request, or a user with a seat."""
-    where, value = "token_hash = ?", request.token_hash
+def _needs_no_seat(request: SeatRequest) -> tuple[str, tuple[str, ...]]:
+    """Return what a session is that leaves who asks in no need of a further seat, as SQL and its values."""
     if request.per_user:
-        where, value = "user_id = ?", request.user_id
-    elif request.client is not None:
-        where, value = "user_id = ? AND client = ?", request.user_id
-    values = (request.organization, value) + ((request.client,) if where.endswith("client = ?") else ())
-    return (
-        connection.execute(f"SELECT 1 FROM sessions WHERE organization = ? AND {where}", values).fetchone() is not None
-    )
+        return "user_id = ?", (request.user_id,)
+    if request.client is not None:
+        return "user_id = ? AND client = ?", (request.user_id, request.client)
+    return "token_hash = ?", (request.token_hash,)
 
 
 def _keep(connection: sqlite3.Connection, request: SeatRequest, expires_at: str, ends: int) -> _SeatRow | None:
@@ -287,8 +340,10 @@ def _keep(connection: sqlite3.Connection, request: SeatRequest, expires_at: str,
 
 def _admits(connection: sqlite3.Connection, request: SeatRequest, count: _Count) -> bool:
     """Tell whether there is a seat for who asks, after those who wait in front."""
-    if request.per_user and _has_a_session(connection, request):
-        return True
+    if request.per_user:
+        mine = (request.organization, request.user_id)
+        if connection.execute("SELECT 1 FROM sessions WHERE organization = ? AND user_id = ?", mine).fetchone():
+            return True
     who = "DISTINCT user_id" if request.per_user else "1"
     # More holders than are reserved for make no difference, so no more are counted.
     inside = {
