@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Collection, Generator, Iterable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import NamedTuple
 from uuid import uuid4
@@ -40,10 +40,11 @@ OWED = 1_000
 """How many endings that could not be told are kept for the next telling."""
 
 
-class _Ending(NamedTuple):
+class _Endings(NamedTuple):
     actor: str | None
-    happenings: list[Happening]
-    pasts: list[Past]
+    seats: Collection[Seat]
+    how: str
+    at: datetime
 
 
 @define(eq=False, repr=False)
@@ -74,7 +75,12 @@ class Seating:
     known: Known = field(init=False, factory=Known)
     _pid: int = field(init=False, factory=os.getpid)
     _without_epoch: bool = field(init=False, default=False)
-    _owed: deque[_Ending] = field(init=False, factory=lambda: deque[_Ending](maxlen=OWED))
+    _owed: deque[_Endings] = field(init=False, factory=lambda: deque[_Endings](maxlen=OWED))
+
+    def __attrs_post_init__(self) -> None:
+        # To ask for the process id is a system call, too much for every check: a child is told once.
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=partial(_forked, ref(self)))
 
     def here(self) -> None:
         """Go on only in the process that opened the organization.
@@ -223,14 +229,14 @@ class Seating:
     def _tell_ends(self, seats: Collection[Seat], actor: str | None, *, how: str) -> None:
         """Tell of endings; what can't be told now, nobody else could tell: it is told with the next ones."""
         if seats:
-            ends, pasts = [self._end(seat, how) for seat in seats], [self._past(seat, how) for seat in seats]
-            self._owed.append(_Ending(actor, ends, pasts))
+            self._owed.append(_Endings(actor, seats, how, self.view.now()))
         while self._owed:
-            ending = self._owed.popleft()
+            owed = self._owed.popleft()
             try:
-                self._tell(*ending)
+                ends = [self._end(seat, owed.how) for seat in owed.seats]
+                self._tell(owed.actor, ends, [self._past(seat, owed.how, owed.at) for seat in owed.seats])
             except BaseException:
-                self._owed.appendleft(ending)
+                self._owed.appendleft(owed)
                 raise
 
     def _end(self, seat: Seat, how: str) -> Happening:
@@ -238,10 +244,9 @@ class Seating:
         client = self._kept(seat.user_id, seat.client)
         return Happening("session.ended", seat.user_id, {"session": seat.id, "client": client, "how": how, **when})
 
-    def _past(self, seat: Seat, how: str) -> Past:
+    def _past(self, seat: Seat, how: str, at: datetime) -> Past:
         # The store's wall clock and this machine's may differ, and either may have been set.
-        now = self.view.now()
-        ended = max(seat.started_at, min(now, seat.expires_at) if how == "expired" else now)
+        ended = max(seat.started_at, min(at, seat.expires_at) if how == "expired" else at)
         return Past(seat.id, seat.user_id, self._kept(seat.user_id, seat.client), seat.started_at, ended, how)
 
     def _kept(self, user: str | None, client: str | None) -> str | None:
@@ -290,3 +295,9 @@ def _asked_for(id: str) -> str | None:
         return identifier("id", id)
     except InvalidValue:
         return None
+
+
+def _forked(seating: ref[Seating]) -> None:
+    there = seating()
+    if there is not None:
+        there.turns += 1  # every session object looks, and finds itself in another process
