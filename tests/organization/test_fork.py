@@ -1,0 +1,83 @@
+"""A child made by `fork()` owns none of its parent's sessions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import seatperm
+from seatperm import Catalog, Organization, SessionEnded, StoreUnavailable
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork()")
+
+
+def in_a_child(work: Callable[[], None]) -> None:
+    """Do it in a child, and fail where it fails there."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        except BaseException:  # noqa: BLE001  told by the exit code
+            os._exit(1)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_a_session_is_over_in_a_child_and_goes_on_in_its_parent(org: Organization) -> None:
+    """Whatever the child does with it, the end of a `with` block too; each refusal says why."""
+    with org.sign_in("admin") as session:
+
+        def work() -> None:
+            for call in (session.touch, session.rotate, lambda: session.can("organization.users", "view")):
+                for how in ({}, {"on_unavailable": "grace"} if call == session.touch else {}):
+                    with pytest.raises(SessionEnded) as over:
+                        call(**how)
+                    assert over.value.reason == "forked"
+            with session:
+                pass
+            session.end()
+
+        in_a_child(work)
+        assert [seat.id for seat in org.sessions] == [session.id]
+        assert session.can("organization.users", "view")
+        session.rotate()
+        session.touch()
+    assert len(org.sessions) == 0
+
+
+def test_seats_are_taken_through_an_organization_of_the_childs_own(org: Organization) -> None:
+    """The parent's says so."""
+    token = org.sign_in("admin").token
+
+    def work() -> None:
+        for call in (lambda: org.sign_in("admin"), lambda: org.resume(token)):
+            with pytest.raises(StoreUnavailable, match=r"before fork\(\)"):
+                call()
+        with pytest.raises(StoreUnavailable, match=r"before fork\(\)"):
+            org.resume(token, on_unavailable="grace")
+
+    in_a_child(work)
+    assert org.resume(token).user.id == "admin"
+
+
+def test_a_child_that_opens_anew_shares_the_seats(catalog: Catalog, tmp_path: Path) -> None:
+    """The parent's session can be taken up there by its token, and is then the child's to end."""
+    url = f"sqlite:///{tmp_path / 'books.db'}"
+    with closing(seatperm.open(catalog, url)) as org:
+        org.users.add(id="ann", email="ann@kauri.example", name="Ann")
+        session = org.sign_in("ann")
+
+        def work() -> None:
+            with closing(seatperm.open(catalog, url)) as own:
+                with pytest.raises(seatperm.SeatsExhausted):
+                    own.sign_in("ann", wait=timedelta(0))
+                own.resume(session.token).end()
+
+        in_a_child(work)
+        assert len(org.sessions) == 0
