@@ -40,6 +40,7 @@ ROOMS = (
     ("decision",),
     ("stores",),
     ("organization",),
+    ("aio",),
     ("demo",),
     ("testing",),
     ("contrib",),
@@ -56,10 +57,12 @@ LOOKS_UP = {
 """The imports that look up, with why; each is done when it is needed, not when the module is loaded."""
 
 NOT_LOADED = {
+    "asyncio",
     "attr",
     "cattrs",
     "click",
     "cryptography",
+    "greenlet",
     "hypothesis",
     "joserfc",
     "psycopg",

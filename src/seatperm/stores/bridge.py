@@ -97,6 +97,19 @@ def await_(awaitable: Awaitable[R]) -> R:
     return result
 
 
+@contextmanager
+def finishing() -> Iterator[None]:
+    """Go on to the end of this block though the task was cancelled; that is told afterwards."""
+    crossing = _Crossing.here()
+    if crossing is None:
+        raise WouldWait
+    crossing.finishing += 1
+    try:
+        yield
+    finally:
+        crossing.finishing -= 1
+
+
 class AmongTasks:
     """Waiting as tasks of one event loop do, each on the bridge: the `Waiting` of code that runs there."""
 
@@ -107,19 +120,6 @@ class AmongTasks:
     def caller(self) -> object:
         """Return what stands for the task's present call."""
         return getcurrent()
-
-    @contextmanager
-    def finishing(self) -> Iterator[None]:
-        """Return a block that goes on to its end though the task was cancelled; that is told afterwards."""
-        crossing = _Crossing.here()
-        if crossing is None:
-            yield
-            return
-        crossing.finishing += 1
-        try:
-            yield
-        finally:
-            crossing.finishing -= 1
 
 
 class TaskLock:

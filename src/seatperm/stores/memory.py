@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
-from threading import Lock, get_ident
 
 from attrs import Factory, define, evolve, frozen
 
@@ -15,6 +14,7 @@ from ..directory import Organization, Staff, User
 from ..errors import EmailTaken, StoreUnavailable, UnknownOrganization, UnknownUser, UserExists
 from ..sessions import Past
 from . import Changes
+from .waiting import AmongThreads, Waiting
 
 URL = "memory://"
 
@@ -303,11 +303,12 @@ class MemoryDirectory(MemoryReader):
     A reader sees the books of one moment; a change puts others in their place, all at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, waiting: Waiting | None = None) -> None:
         self.url = URL
         self._books = {}
-        self._changing = Lock()
-        self._changing_thread: int | None = None
+        self._waiting = waiting or AmongThreads()
+        self._changing = self._waiting.lock()
+        self._changer: object = None
         self._closed = False
 
     def __repr__(self) -> str:
@@ -336,17 +337,18 @@ class MemoryDirectory(MemoryReader):
     @contextmanager
     def change(self) -> Iterator[MemoryChange]:
         """Begin a transaction; it is kept at the end of the `with` block, or, after an exception, dropped."""
-        if self._changing_thread == get_ident():
+        caller = self._waiting.caller()
+        if self._changer == caller:
             raise StoreUnavailable(URL, "this thread is in the middle of a change; end that one first")
         with self._changing:
-            self._changing_thread = get_ident()
+            self._changer = caller
             change = MemoryChange(self._open())
             try:
                 yield change
                 self._books = change.end()
             finally:
                 change.end()
-                self._changing_thread = None
+                self._changer = None
 
     def close(self) -> None:
         """Drop everything; later calls raise `StoreUnavailable`."""

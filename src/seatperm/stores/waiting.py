@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing
 from threading import RLock, get_ident
 from time import sleep
 from typing import Protocol, TypeVar
@@ -32,10 +32,6 @@ class Waiting(Protocol):
         """Return what tells this caller from every other one that runs at the same time."""
         ...
 
-    def finishing(self) -> AbstractContextManager[object]:
-        """Return a block that goes on to its end though the call was cancelled; that is told afterwards."""
-        ...
-
 
 class AmongThreads:
     """Waiting as threads do."""
@@ -47,10 +43,6 @@ class AmongThreads:
     def caller(self) -> object:
         """Return the thread's id."""
         return get_ident()
-
-    def finishing(self) -> AbstractContextManager[object]:
-        """Return a block like any other: nobody cancels a thread."""
-        return nullcontext()
 
 
 def waited(steps: Generator[float, None, R]) -> R:
