@@ -61,6 +61,7 @@ class Compiled:
         catalog: the catalog; a changed one is compiled anew.
         slots: by resource and action, the slot of a check that names neither record nor scope: the widest
             scope, or the narrowest for an action that is done without a record.
+        slots_at: by scope, then likewise, the slot of a check that names the scope.
         nothing: the row of who is allowed nothing.
     """
 
@@ -82,10 +83,10 @@ class Compiled:
         self._size = (self._width * len(catalog.scopes) + 7) // 8
         self.nothing = bytes(self._size)
         self._rank = {scope: rank for rank, scope in enumerate(catalog.scopes)}
-        self._slots_at = {scope: self._slots(rank * self._width) for scope, rank in self._rank.items()}
+        self.slots_at = {scope: self._slots(rank * self._width) for scope, rank in self._rank.items()}
         self.slots: Slots = {
             resource: {
-                name: self._slots_at[ALL if action.record else OWN][resource][name]
+                name: self.slots_at[ALL if action.record else OWN][resource][name]
                 for name, action in catalog.actions(resource).items()
             }
             for resource in catalog.resources
@@ -121,7 +122,7 @@ class Compiled:
             UnknownResource, UnknownAction, UnknownScope: the catalog has no such name.
         """
         try:
-            slots = self.slots if scope is None else self._slots_at[scope]
+            slots = self.slots if scope is None else self.slots_at[scope]
             return slots[resource][action]
         except (KeyError, TypeError):
             self.catalog.require_action(resource, action)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, overload
 
 from attrs import define, field
@@ -24,24 +24,56 @@ The record is of whatever type the host's function says: with `object`, a checke
 """
 
 
-PAIRS = (tuple, list)
-"""What a (resource, action) may be."""
+PLAIN = frozenset({tuple, list})
+"""What a (resource, action) is, unless it is of a type that derives from one of them."""
 
 
 @define(eq=False)
 class Relations:
-    """How users relate to records: as said for this organization, else as said for all of them."""
+    """How users relate to records: as said here, else as said where it is said for all organizations.
 
-    _of_all: Mapping[str, Relation]
-    _own: dict[str, Relation] = field(factory=dict)
+    Attributes:
+        found: the function that serves a resource's records, with the resource that it was given for, for those
+            that were looked for since the last one was given.
+    """
 
-    def get(self, resource: str) -> Relation | None:
-        """Return what tells how users relate to records of exactly this resource."""
-        function = self._own.get(resource)
-        return self._of_all.get(resource) if function is None else function
+    found: dict[str, tuple[str, Relation]] = field(init=False, factory=dict)
+    _of_all: Relations | None = None
+    _own: dict[str, Relation] = field(init=False, factory=dict)
+    _heirs: list[Relations] = field(init=False, factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        if self._of_all is not None:
+            self._of_all._heirs.append(self)
 
     def __setitem__(self, resource: str, function: Relation) -> None:
         self._own[resource] = function
+        for relations in (self, *self._heirs):
+            relations.found = {}
+
+    def find(self, resource: str) -> tuple[str, Relation]:
+        """Return the function that serves a resource's records: its own, or that of the nearest above.
+
+        Raises:
+            NoRelation: there is none.
+        """
+        found, path = self.found, resource
+        while path:
+            function = self._given(path)
+            if function is not None:
+                return found.setdefault(resource, (path, function))
+            path = path.rpartition(".")[0]
+        raise NoRelation(resource)
+
+    def _given(self, resource: str) -> Relation | None:
+        if resource == USERS:
+            return _relate_to_oneself
+        function = self._own.get(resource)
+        return self._of_all._given(resource) if function is None and self._of_all is not None else function
+
+
+def _relate_to_oneself(user: User, record: str | User, action: str) -> str | None:  # noqa: ARG001
+    return OWN if user_id(record) == user.id else None
 
 
 def relatable(catalog: Catalog, resource: str, function: Relation) -> str:
@@ -191,7 +223,7 @@ class Deciding:
         known = self._view.user(id)
         needed = self.catalog.require_action(resource, action)
         if record is not None:
-            scope = self._related(known, resource, action, record, scope)
+            scope = self._related(id, resource, action, record, scope)
         asked = self.catalog.require_scope(scope) if scope is not None else ALL if needed.record else OWN
         license, now = self._view.record.license, self._view.now()
         return explain(self._view.catalog, license, known, now, resource, action, asked, user_id=id)
@@ -205,20 +237,21 @@ class Deciding:
         if isinstance(checks, str) or not isinstance(checks, Iterable):
             raise InvalidValue("checks", checks, "a list of (resource, action)")
         pairs = list(checks)
-        if any(type(pair) not in PAIRS or len(pair) != 2 for pair in pairs):
+        if not (set(map(type, pairs)) <= PLAIN or all(isinstance(pair, tuple | list) for pair in pairs)) or not (
+            set(map(len, pairs)) <= {2}
+        ):
             raise InvalidValue("checks", pairs, "a list of (resource, action)")
-        id = self._ready(user, None)
+        id = user_id(user)
+        self._ready(id)
         while True:
             compiled = self._view.compiled
             slots, row = compiled.slots, self._view.row(id)
             try:
-                found = [row[byte] & bit != 0 for resource, action in pairs for byte, bit in (slots[resource][action],)]
+                found = [slots[resource][action] for resource, action in pairs]
             except (KeyError, TypeError):
-                for resource, action in pairs:
-                    compiled.slot(resource, action)
-                raise
+                found = [compiled.slot(resource, action) for resource, action in pairs]  # tells which has a mistake
             if compiled is self._view.compiled:
-                return found
+                return [row[byte] & bit != 0 for byte, bit in found]
 
     def widest_scope(self, user: str | User, resource: str, action: str) -> str | None:
         """Return the widest scope at which a user may do this, None for none: for menus and list filters.
@@ -301,37 +334,38 @@ class Deciding:
         at_least: int | None,
     ) -> bool:
         """Tell what `can` tells, whatever is asked."""
-        id = self._ready(user, at_least)
-        view = self._view
+        id = user if type(user) is str else user_id(user)
+        elapsed, deadline, _, _ = self._checked.tables
+        if at_least is not None or elapsed() >= deadline:
+            self._ready(id, at_least)
         if record is not None:
-            view.compiled.slot(resource, action)
-            scope = self._related(view.user(id), resource, action, record, scope)
-        return view.allows(id, resource, action, scope)
+            scope = self._related(id, resource, action, record, scope)
+        return self._view.allows(id, resource, action, scope)
 
-    def _ready(self, user: str | User, at_least: int | None) -> str:
-        """Return the user's id, once what is known is young enough and may be told."""
-        view, id = self._view, user if type(user) is str else user_id(user)
+    def _ready(self, id: str, at_least: int | None = None) -> None:
+        """Go on once what is known is young enough, and if it may be told of this user."""
+        view = self._view
         if at_least is not None or view.clock.elapsed() >= view.deadline:
             view.fresh(at_least)
         if self._asking.actor is not None:
             self._asking.may_view(id)
-        return id
 
-    def _related(self, user: User | None, resource: str, action: str, record: object, scope: str | None) -> str:
+    def _related(self, id: str, resource: str, action: str, record: object, scope: str | None) -> str:
         """Return the scope at which a user reaches a record."""
         if scope is not None:
             raise InvalidValue("scope", scope, "either a record or a scope, not both")
-        path = resource
-        while path:
-            if path == USERS:
-                return OWN if user is not None and user_id(record) == user.id else ALL  # type: ignore[arg-type]
-            function = self._relations.get(path)
-            if function is not None:
-                # An unknown user relates to nothing.
-                related = None if user is None else function(user, record, action)
-                if related is not None and related not in self.catalog.scopes:
-                    known = self.catalog.scopes
-                    raise UnknownScope(related, known, where=f", returned by the function that relates {path!r}")
-                return ALL if related is None else related
-            path = path.rpartition(".")[0]
-        raise NoRelation(resource)
+        view = self._view
+        try:
+            view.compiled.slots[resource][action]
+            path, function = self._relations.found[resource]
+        except (KeyError, TypeError):
+            self.catalog.require_action(resource, action)
+            path, function = self._relations.find(resource)
+        user = view.users.get(id) or view.user(id)
+        related = None if user is None else function(user, record, action)  # an unknown user relates to nothing
+        if related is None:
+            return ALL
+        scopes = view.compiled.catalog.scopes
+        if related not in scopes:
+            raise UnknownScope(related, scopes, where=f", returned by the function that relates {path!r}")
+        return related

@@ -200,7 +200,7 @@ class Tenants:
     _on_invitation: OnInvitation | None
     _stores: ExitStack
     _waiting: Waiting = field(factory=AmongThreads)
-    _relations: dict[str, Relation] = field(init=False, factory=dict)
+    _relations: Relations = field(init=False, factory=Relations)
     _opened: dict[str, Organization] = field(init=False, factory=dict)
     _lock: AbstractContextManager[object] = field(init=False)
     _digest: str = field(init=False, default="")

@@ -7,9 +7,11 @@ from collections import deque
 from collections.abc import Collection, Generator, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from time import monotonic
 from typing import NamedTuple
 from uuid import uuid4
+from weakref import ref
 
 from attrs import define, evolve, field
 

@@ -10,12 +10,14 @@ from typing import Literal, NoReturn, Protocol, Self, TypeVar
 
 from attrs import define, field
 
+from ..clock import Clock
 from ..directory import User
 from ..errors import InvalidValue, SessionEnded, StoreUnavailable
 from ..sessions import Seat, new_token, token_hash
 from .asking import Asking
 from .known import Held
 from .seating import Seating
+from .view import NEVER, Tables
 
 RENEW_AFTER = 0.1
 """The part of a lease that goes by before `touch` writes."""
@@ -66,10 +68,13 @@ class Session:
     _owed: bool = field(init=False, default=False, repr=False)
     _look_at: float = field(init=False, repr=False)
     _boot: str = field(init=False, repr=False)
+    _clock: Clock = field(init=False, repr=False)
+    _stood: Tables | None = field(init=False, default=None, repr=False)
+    _stands_until: float = field(init=False, default=NEVER, repr=False)
     _pid: int = field(init=False, factory=os.getpid, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        clock = self._seating.view.clock
+        clock = self._clock = self._seating.view.clock
         self._looked = clock.elapsed()
         self._look_at = self._looked + self._seating.view.staleness
         self._renewed = self._gone - self._seating.lease
@@ -173,6 +178,19 @@ class Session:
             StoreUnavailable: the session store has not answered for `max_stale`, or as `org.can`.
             UnknownResource, UnknownAction, NoRelation: as `org.can`.
         """
+        seating, clock = self._seating, self._clock
+        if (
+            self._stood is seating.view.tables
+            and self._turns == seating.turns
+            and self._over is None
+            and record is None
+            and on_unavailable == "deny"
+            and clock.boot is self._boot
+        ):
+            # Nothing but time can have ended it since it was last looked at.
+            allowed = self._org.can(self.user.id, resource, action)
+            if clock.elapsed() < self._stands_until:
+                return allowed
         self._stand(is_grace(on_unavailable))
         allowed = self._org.can(self.user.id, resource, action, record)
         self._keep_to_lease()  # whatever took how long: nobody acts on a seat that is another's by now
@@ -180,12 +198,15 @@ class Session:
 
     def _stand(self, grace: bool, *, look: bool = True) -> None:
         """Go on only if the session is not over, as far as this process may believe what it knows."""
+        self._stood = None
         if os.getpid() != self._pid:
             raise SessionEnded("forked")
         self._keep_to_lease()
         view, seating = self._seating.view, self._seating
+        tables = None
         try:
             view.fresh()
+            tables = view.tables
             barred = view.barred(view.user(self.user.id))
         except StoreUnavailable:
             if not grace:
@@ -202,6 +223,9 @@ class Session:
         now = view.clock.elapsed()
         if look and (turned or now >= self._look_at) and not (grace and now < seating.ask_at):
             self._look(now, grace)
+        if tables is not None:
+            self._stands_until = min(tables[1], self._look_at, self._gone)
+            self._stood = tables
 
     def _look(self, now: float, grace: bool) -> None:
         view = self._seating.view

@@ -19,7 +19,7 @@ from ..clock import Clock
 from ..compiled import Compiled, Slots, holdings
 from ..directory import Organization, User
 from ..errors import InvalidValue, SeatpermError, StoreUnavailable
-from ..stores import DirectoryStore
+from ..stores import DirectoryStore, Notifying
 from ..stores.waiting import AmongThreads, Waiting, waited
 from .orphans import Reader
 
@@ -30,6 +30,12 @@ NEVER = -inf
 
 NOBODY = User("", "", "", state="invited")
 """Who holds what an unknown user holds."""
+
+HEARD = 0.05
+"""Seconds between two looks at whether the store was told of a change."""
+
+FIRST = 1.0
+"""Seconds after which a store that may listen is asked for the first time."""
 
 CACHED_USERS = 100_000
 """How many users a process keeps at the most, unless said."""
@@ -66,6 +72,7 @@ class View:
         record: the organization's record.
         compiled: the tables of the catalog with the organization's own roles in it.
         rows: each known user's table, by user id.
+        users: the records that `user` was asked for, by user id.
         deadline: until when (by `clock.elapsed`) the rows hold.
         tables: the clock, the deadline, the slots and the rows, all of one moment: one look takes them together,
             and another tuple takes the place of this one whenever one of them is another.
@@ -83,14 +90,16 @@ class View:
     record: Organization = field(init=False)
     compiled: Compiled = field(init=False)
     rows: dict[str, bytes] = field(init=False, factory=dict)
+    users: dict[str, User | None] = field(init=False, factory=dict)
     deadline: float = field(init=False, default=0.0)
     tables: Tables = field(init=False)
     generation: int = field(init=False, default=0)
     _reader: Reader = field(init=False)
-    _users: dict[str, User | None] = field(init=False, factory=dict)
     _held: dict[str, User] = field(init=False, factory=dict)
     _holders: WeakValueDictionary[Hashable, User] = field(init=False, factory=WeakValueDictionary)
     _answered: float = field(init=False)
+    _until: float = field(init=False, default=NEVER)
+    _heard: int | None = field(init=False, default=None)
     _now: datetime = field(init=False)
     _changes_at: datetime | None = field(init=False, default=None)
     _lock: AbstractContextManager[object] = field(init=False)
@@ -102,7 +111,8 @@ class View:
         self._reader = Reader(self.vendor.catalog)
         self.compiled = self.vendor
         self.record = self._with_tables(self.stored_record(), {})
-        self._hold(self._answered + self.staleness)
+        soon = FIRST if isinstance(self.directory, Notifying) else self.staleness
+        self._hold(self._answered + min(soon, self.staleness))
 
     @property
     def catalog(self) -> Catalog:
@@ -125,7 +135,7 @@ class View:
         """
         if self._is_due(staleness):
             with self._lock:
-                if self._is_due(staleness):
+                if self._is_due(staleness) and not (staleness is None and self._quiet()):
                     self._refresh()
         if at_least is not None:
             waited(self.reaching(at_least))
@@ -148,7 +158,11 @@ class View:
         """Tell whether a user may do it, by the tables of one moment; without a scope, as `Compiled.slots` has it."""
         while True:
             compiled = self.compiled
-            byte, bit = compiled.slot(resource, action, scope)
+            try:
+                slots = compiled.slots if scope is None else compiled.slots_at[scope]
+                byte, bit = slots[resource][action]
+            except (KeyError, TypeError):
+                byte, bit = compiled.slot(resource, action, scope)  # tells what the mistake is
             row = self.row(id)
             if compiled is self.compiled:
                 return row[byte] & bit != 0
@@ -159,7 +173,7 @@ class View:
         if row is not None:
             return row
         generation = self.generation
-        user = self._users.get(id) or self._held.get(id) or self.as_known(self.directory.user(self.id, id)) or NOBODY
+        user = self.users.get(id) or self._held.get(id) or self.as_known(self.directory.user(self.id, id)) or NOBODY
         row, until = self._compute(user)
         with self._lock:
             if generation == self.generation:
@@ -167,20 +181,21 @@ class View:
                 self._keep(self._held, id, self._alike(user))
                 if until is not None and (self._changes_at is None or until < self._changes_at):
                     self._changes_at = until
+                    self._until = min(self._until, self._elapsed_at(until))
                     self._hold(min(self.deadline, self._elapsed_at(until)))
         return row
 
     def user(self, id: str) -> User | None:
         """Return a user as the tables know it: nobody dismissed, no name that the catalog does not have."""
         try:
-            return self._users[id]
+            return self.users[id]
         except KeyError:
             pass
         generation = self.generation
         user = self.as_known(self.directory.user(self.id, id))
         with self._lock:
             if generation == self.generation:
-                self._keep(self._users, id, user)
+                self._keep(self.users, id, user)
         return user
 
     def as_known(self, user: User | None) -> User | None:
@@ -225,7 +240,7 @@ class View:
         return self.compiled.row(self.record.license, user, self.now())
 
     def _refresh(self) -> None:
-        asked = self.clock.elapsed()
+        asked, heard = self.clock.elapsed(), self._notified()
         try:
             if self.directory.revision(self.id) != self.record.revision:
                 self._catch_up()
@@ -241,7 +256,19 @@ class View:
         deadline = min(asked + self.staleness, self._answered + self.max_stale)
         if self._changes_at is not None:
             deadline = min(deadline, self._elapsed_at(self._changes_at))
-        self._hold(deadline)
+        self._until, self._heard = deadline, heard
+        self._hold(deadline if self._notified() is None else min(deadline, asked + HEARD))
+
+    def _quiet(self) -> bool:
+        """Tell whether the store listens, and has heard of nothing since it was asked, `staleness` ago at the most."""
+        elapsed, heard = self.clock.elapsed(), self._heard
+        if heard is None or elapsed >= self._until or self._elsewhen() or self._notified() != heard:
+            return False
+        self._hold(min(self._until, elapsed + HEARD))
+        return True
+
+    def _notified(self) -> int | None:
+        return self.directory.notified(self.id) if isinstance(self.directory, Notifying) else None
 
     def _hold(self, deadline: float) -> None:
         self.deadline = deadline
@@ -265,14 +292,14 @@ class View:
         if changes.organization or changes.revision < self.record.revision:  # earlier: the store was put back
             record = evolve(self.stored_record(), revision=changes.revision)
             self.record = self._with_tables(record, self.record.roles)
-            self._users.clear()
+            self.users.clear()
             self._held.clear()
             self.rows.clear()
             self._changes_at = None
         else:
             self.record = evolve(self.record, revision=changes.revision)
             for id in changes.users:
-                self._users.pop(id, None)
+                self.users.pop(id, None)
                 self._held.pop(id, None)
                 self.rows.pop(id, None)
         # Last: who reads the new generation finds nothing that was dropped.
