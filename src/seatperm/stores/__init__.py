@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from attrs import frozen
 
@@ -217,6 +217,19 @@ class DirectoryStore(DirectoryReader, Protocol):
 
     def close(self) -> None:
         """Give back what the store holds open; later calls raise `StoreUnavailable`."""
+        ...
+
+
+@runtime_checkable
+class Notifying(Protocol):
+    """A directory store that hears of other processes' changes; no store has to.
+
+    Whoever sees the number that was there before a revision was read may leave out reading it again, for
+    `staleness` at the most. What is told may come late or be lost: it only makes changes known sooner.
+    """
+
+    def notified(self, organization: str) -> int | None:
+        """Return a number that is another one after each change; None while nobody listens. It waits for nothing."""
         ...
 
 

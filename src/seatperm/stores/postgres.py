@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from ..errors import StoreVersion, UnknownOrganization
 from . import Changes
 from .postgres_database import PostgresDatabase, PostgresTransaction
+from .postgres_listener import PostgresListener
 from .postgres_schema import bring_up_to_date
 from .postgres_tables import DIRECTORY, POSTGRES
 from .tables import Row, TablesDirectory, Values
@@ -43,13 +44,16 @@ class PostgresDirectory(TablesDirectory):
         url: `postgresql://user@host/database`, with libpq's settings and these after the question mark:
             `schema=` (seatperm), `timeout=` in seconds (10), `pool_min=` (1) and `pool_max=` (8) connections.
 
+        database: what talks to the database; one of its own unless said.
+
     Raises:
         InvalidValue: the URL says what it can't.
         StoreUnavailable, StoreDamaged, StoreVersion: the store can't be opened.
     """
 
-    def __init__(self, url: str) -> None:
-        self._database = PostgresDatabase(url)
+    def __init__(self, url: str, *, database: PostgresDatabase | None = None) -> None:
+        self._database = PostgresDatabase(url) if database is None else database
+        self._listener = PostgresListener(self._database) if database is None else None
         super().__init__(self._database.url, POSTGRES)
         try:
             bring_up_to_date(self._database, DIRECTORY)
@@ -59,6 +63,17 @@ class PostgresDirectory(TablesDirectory):
 
     def __repr__(self) -> str:
         return f"<PostgresDirectory {self.url}>"
+
+    def revision(self, organization: str) -> int:
+        """Return the present revision, or raise `UnknownOrganization`."""
+        revision = super().revision(organization)
+        if self._listener is not None:
+            self._listener.keep()
+        return revision
+
+    def notified(self, organization: str) -> int | None:
+        """Return a number that is another one after each change; None while nobody listens (see `Notifying`)."""
+        return None if self._listener is None else self._listener.count(organization)
 
     def changes(self, organization: str, since: int) -> Changes:
         """Return what has changed after the revision `since`."""
@@ -82,6 +97,8 @@ class PostgresDirectory(TablesDirectory):
 
     def close(self) -> None:
         """Close the connections; later calls raise `StoreUnavailable`."""
+        if self._listener is not None:
+            self._listener.close()
         self._database.close()
 
     def _tell(self, transaction: PostgresTransaction, organizations: list[str]) -> None:

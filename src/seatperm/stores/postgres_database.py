@@ -45,12 +45,13 @@ class _Late(Exception):
     """An answer did not come in time."""
 
 
-class _Connection(psycopg.Connection[Row]):
+class PostgresConnection(psycopg.Connection[Row]):
     """One that waits no longer than until its deadline."""
 
     deadline: float = float("inf")
 
     def wait(self, gen: PQGen[T], *rest: Any, **named: Any) -> T:
+        """Wait as psycopg does, until the deadline."""
         return super().wait(_until(gen, self.deadline), *rest, **named)
 
 
@@ -59,7 +60,7 @@ class _Process:
     """What one process has open; a child made by `fork()` has its own and leaves its parent's alone."""
 
     slots: Semaphore
-    idle: deque[tuple[float, _Connection]] = Factory(deque)
+    idle: deque[tuple[float, PostgresConnection]] = Factory(deque)
     writing: set[int] = Factory(set)
     pid: int = Factory(os.getpid)
 
@@ -69,7 +70,7 @@ class PostgresTransaction:
     """One transaction, for as long as its block lasts. Made by `PostgresDatabase.write`."""
 
     _database: PostgresDatabase
-    _connection: _Connection | None
+    _connection: PostgresConnection | None
     _failed: bool = False
 
     def rows(self, sql: str, values: Values = ()) -> list[Row]:
@@ -184,7 +185,7 @@ class PostgresDatabase:
             process.writing.discard(get_ident())
             self._give_back(process, connection)
 
-    def run(self, connection: _Connection, sql: str, values: Values, end: float) -> psycopg.Cursor[Row]:
+    def run(self, connection: PostgresConnection, sql: str, values: Values, end: float) -> psycopg.Cursor[Row]:
         """Run a statement on a connection; wait for its answer until `end` by the monotonic clock at the latest."""
         connection.deadline = end - self.timeout * (1 - ANSWER)
         try:
@@ -198,10 +199,12 @@ class PostgresDatabase:
         except psycopg.Error as error:
             raise explained(error, self.url, values) from error
 
-    def connect(self, end: float) -> _Connection:
+    def connect(self, end: float) -> PostgresConnection:
         """Return a new connection of the caller's own, made until `end` by the monotonic clock."""
         try:
-            return _Connection.connect(self.where.conninfo(end - monotonic()), autocommit=True, prepare_threshold=None)
+            return PostgresConnection.connect(
+                self.where.conninfo(end - monotonic()), autocommit=True, prepare_threshold=None
+            )
         except psycopg.Error as error:
             raise explained(error, self.url) from error
 
@@ -218,7 +221,7 @@ class PostgresDatabase:
         pid = os.getpid()
         return self._processes.get(pid) or self._processes.setdefault(pid, _Process(Semaphore(self.where.pool_max)))
 
-    def _take(self, process: _Process, end: float) -> _Connection:
+    def _take(self, process: _Process, end: float) -> PostgresConnection:
         if not process.slots.acquire(timeout=self.timeout):
             raise StoreUnavailable(self.url, f"all {self.where.pool_max} connections are in use; raise pool_max")
         try:
@@ -232,7 +235,7 @@ class PostgresDatabase:
             process.slots.release()
             raise
 
-    def _give_back(self, process: _Process, connection: _Connection) -> None:
+    def _give_back(self, process: _Process, connection: PostgresConnection) -> None:
         if process.pid != os.getpid():
             return
         if self._closed or connection.closed or connection.pgconn.transaction_status != TransactionStatus.IDLE:
@@ -251,7 +254,7 @@ class PostgresDatabase:
         names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
         return "BEGIN; " + "; ".join(f"SET LOCAL {name} = {limit}" for name in names)
 
-    def _commit(self, connection: _Connection) -> None:
+    def _commit(self, connection: PostgresConnection) -> None:
         try:
             answer = self.run(connection, "COMMIT", (), monotonic() + self.timeout)
         except StoreUnavailable as error:
@@ -262,7 +265,7 @@ class PostgresDatabase:
         if answer.statusmessage != "COMMIT":
             raise StoreUnavailable(self.url, "the server undid the change; begin another one")
 
-    def _undo(self, process: _Process, connection: _Connection) -> None:
+    def _undo(self, process: _Process, connection: PostgresConnection) -> None:
         if process.pid != os.getpid() or connection.closed:
             return
         if connection.pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
@@ -289,7 +292,7 @@ def _until(gen: PQGen[T], deadline: float) -> PQGen[T]:
         return value
 
 
-def _is_alive(connection: _Connection) -> bool:
+def _is_alive(connection: PostgresConnection) -> bool:
     # Whoever shut the connection from the other side has said so: it is read without a round trip.
     try:
         connection.pgconn.consume_input()

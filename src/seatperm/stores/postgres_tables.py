@@ -162,8 +162,8 @@ POSTGRES: Final = Dialect(
                dismissed, person,
                (SELECT coalesce(json_object_agg(role, $.iso(until) ORDER BY role)::text, '{}')
                 FROM $.user_roles AS held WHERE held.organization = users.organization AND held."user" = users.id),
-               (SELECT coalesce(json_agg(json_build_array(resource, grants::text, $.iso(until)) ORDER BY resource)::text,
-                                '[]')
+               (SELECT coalesce(
+                    json_agg(json_build_array(resource, grants::text, $.iso(until)) ORDER BY resource)::text, '[]')
                 FROM $.user_overrides AS kept
                 WHERE kept.organization = users.organization AND kept."user" = users.id),
                organization
