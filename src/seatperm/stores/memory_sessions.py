@@ -78,11 +78,12 @@ class _Book:
     _pushed: int = 0
 
     def add(self, held: _Held) -> None:
-        self.by_id[held.id] = held
+        self.by_id[held.id] = self.by_token[held.token_hash] = held
         self.all.add(held.user_id)
         if held.client is not None:
             self.by_key[held.user_id, held.client] = held
-        self._enter(held)
+        if held.holds:
+            self._enter(held)
         self._push(held)
 
     def remove(self, held: _Held) -> None:
@@ -96,6 +97,10 @@ class _Book:
         self._leave(held)
         held.token_hash, held.holds = token_hash, holds
         self._enter(held)
+
+    def quiet(self, now: int) -> bool:
+        """Tell whether nothing can have run out by now."""
+        return not self.queue and (not self.due or self.due[0][0] > now)
 
     def prolong(self, held: _Held, ends: int, expires_at: datetime) -> None:
         sooner = ends < held.ends
@@ -165,11 +170,11 @@ class _Book:
 
     def admits(self, request: SeatRequest) -> bool:
         """Tell whether there is a seat for who asks, after those who wait in front."""
+        if not (request.per_user or request.reserved or self.queue):
+            return len(self.by_id) < request.limit
         if request.per_user and request.user_id in self.all.users:
             return True
         in_use = self.all.seats(request.per_user)
-        if not request.reserved and not self.queue:
-            return in_use < request.limit
         inside = {role: self.by_role[role].seats(request.per_user) for role in request.reserved if role in self.by_role}
         waiting = self._in_front(request)
         return admits(request.limit, in_use, request.reserved, inside, request.holds, waiting)
@@ -207,6 +212,7 @@ class MemorySessions:
         self._boot = clock.boot
         self._lock = Lock()
         self._books: dict[str, _Book] | None = {}
+        self._last_lease, self._last_span = 0.0, (0, timedelta())
 
     def acquire(self, request: SeatRequest) -> Seat | Full:
         """Take a seat, or say that there is none."""
@@ -216,7 +222,7 @@ class MemorySessions:
             if book is None:
                 book = books[request.organization] = _Book()
             now = micros(self._clock.elapsed())
-            lapsed = book.expire(now)
+            lapsed = () if book.quiet(now) else book.expire(now)
             held = book.same(request)
             if held is None and not book.admits(request):
                 if request.ticket is not None:
@@ -232,20 +238,21 @@ class MemorySessions:
             if request.ticket is not None:
                 book.queue.pop(request.ticket, None)
             wall = self._clock.now()
-            ends, expires_at = now + micros(request.lease), wall + timedelta(seconds=request.lease)
+            length, span = self._span(request.lease)
+            ends, expires_at = now + length, wall + span
             if held is not None:
                 book.change(held, request.token_hash, request.holds)
                 book.prolong(held, ends, expires_at)
             else:
                 held = _Held(
-                    id=request.session_id,
-                    user_id=request.user_id,
-                    client=request.client,
-                    holds=request.holds,
-                    token_hash=request.token_hash,
-                    started_at=wall,
-                    expires_at=expires_at,
-                    ends=ends,
+                    request.session_id,
+                    request.user_id,
+                    request.client,
+                    request.holds,
+                    request.token_hash,
+                    wall,
+                    expires_at,
+                    ends,
                 )
                 book.add(held)
             return held.seat(now, lapsed)
@@ -281,7 +288,8 @@ class MemorySessions:
                 return None
             if new_token_hash is not None:
                 book.change(held, new_token_hash, held.holds)
-            book.prolong(held, now + micros(lease), self._clock.now() + timedelta(seconds=lease))
+            length, span = self._span(lease)
+            book.prolong(held, now + length, self._clock.now() + span)
             return held.seat(now)
 
     def release(self, organization: str, session_id: str, token_hash: str | None) -> bool:
@@ -311,6 +319,12 @@ class MemorySessions:
         """Forget everything; later calls raise `StoreUnavailable`."""
         with self._lock:
             self._books = None
+
+    def _span(self, lease: float) -> tuple[int, timedelta]:
+        # Leases are nearly all of one length, and making a timedelta costs more than writing a session down.
+        if lease != self._last_lease:
+            self._last_lease, self._last_span = lease, (micros(lease), timedelta(seconds=lease))
+        return self._last_span
 
     def _open(self) -> dict[str, _Book]:
         if self._books is None:
