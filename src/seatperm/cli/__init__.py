@@ -10,6 +10,7 @@ from . import (
     check,
     demo,
     diff,
+    init,
     license,
     license_files,
     organizations,
@@ -18,6 +19,7 @@ from . import (
     sessions,
     shells,
     staff,
+    user_files,
     users,
 )
 from .tree import Tree
@@ -36,6 +38,7 @@ def main() -> None:
 
 
 for command in (
+    init.init,
     check.check,
     asking.can,
     asking.explain,
@@ -59,3 +62,5 @@ for command in (
 
 for command in (license_files.keygen, license_files.issue, license_files.inspect, license_files.install):
     license.license.add_command(command)
+
+users.users.add_command(user_files.import_)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
 
 import click
 
+from ..errors import UnknownOrganization
 from ..license import License, summary
 from ..organization.answers import Terms
+from ..stores.transfer import export, restore
+from . import completion
 from .license import STANDINGS, terms
-from .options import common
+from .options import common, stored
 from .output import Column, Listing, Row, plain
 from .settings import Settings
 
@@ -49,6 +55,49 @@ def create(settings: Settings, wanted: Terms, *, id: str) -> None:
     with settings.tenants(changing=True) as (tenants, _):
         made = tenants.create(id, **wanted)
         ORGANIZATIONS.write_one(settings.format, _row(id, made.license))
+
+
+@organizations.command("export")
+@click.argument("id", shell_complete=completion.organizations)
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="A file that is not there yet.")
+@stored
+def export_(settings: Settings, id: str, output: Path | None) -> None:
+    """Print an organization's books as JSON lines: its record, users, staff, past sign-ins and trail.
+
+    `seatperm organizations restore` puts them into any other store. Live sessions are not among them.
+    """
+    with settings.directory() as directory:
+        if id not in directory.organizations():
+            raise UnknownOrganization(id, list(islice(directory.organizations(), 1000)))
+        if output is None:
+            for line in export(directory, id):
+                click.echo(line)
+            return
+        try:
+            with output.open("x", encoding="utf-8", newline="\n") as file:
+                count = sum(1 for line in export(directory, id) if file.write(f"{line}\n"))
+        except FileExistsError:
+            raise click.UsageError(f"{output} is there already; name another file.") from None
+        except OSError as error:
+            raise click.UsageError(f"{output} can't be written: {error.strerror}.") from error
+        except BaseException:
+            output.unlink()
+            raise
+    click.echo(f"wrote {output}: {count} lines")
+
+
+@organizations.command("restore")
+@click.argument("file", type=click.File(encoding="utf-8"))
+@click.option("--id", help="Its id from now on; the one that it had unless said.")
+@stored
+def restore_(settings: Settings, file: TextIO, id: str | None) -> None:
+    """Put an organization that was exported into a store that is there; FILE may be - for standard input.
+
+    All of it or nothing: an organization of that id, or people whom the store knows otherwise, refuse the file.
+    """
+    with settings.directory("rw") as directory:
+        restored = restore(directory, file, organization=id)
+        ORGANIZATIONS.write_one(settings.format, _row(restored, directory.organization(restored).license))
 
 
 def _row(id: str, license: License) -> Row:
