@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TextIO
@@ -103,20 +103,23 @@ def _opened(settings: Settings, dry_run: bool) -> Iterator[Organization]:
 def _rows(stream: TextIO, file: Path, *, invite: bool) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Iterate over the rows, each with the number of its last line."""
     reader = csv.DictReader(stream, strict=True)
-    named = [name.strip().lower() for name in reader.fieldnames or []]
-    reader.fieldnames = named
-    needed = ("email", "name") if invite else ("id", "email", "name")
+    try:
+        reader.fieldnames = _columns(file, reader.fieldnames or [], invite=invite)
+        yield from ((reader.line_num, row) for row in reader)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{file}, line {reader.line_num + 1}: {error}; expected CSV in UTF-8") from error
+
+
+def _columns(file: Path, names: Sequence[str], *, invite: bool) -> list[str]:
+    named = [name.strip().lower() for name in names]
     for name in named:
         if name not in COLUMNS:
             said = f"{file}, line 1: there is no column {name!r}; expected {', '.join(COLUMNS)}"
             raise click.UsageError(said + did_you_mean(nearest(name, COLUMNS, 1)))
-    missing = [name for name in needed if name not in named]
-    if missing or len(named) != len(set(named)):
+    needed = ("email", "name") if invite else ("id", "email", "name")
+    if not set(needed) <= set(named) or len(named) != len(set(named)):
         raise click.UsageError(f"{file}, line 1: expected {', '.join(needed)}, each once, among {', '.join(COLUMNS)}")
-    try:
-        yield from ((reader.line_num, row) for row in reader)
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise click.UsageError(f"{file}, line {reader.line_num + 1}: {error}; expected CSV in UTF-8") from error
+    return named
 
 
 def _take_in(org: Organization, rows: Iterator[tuple[int, Mapping[str, str]]], size: int, *, invite: bool) -> Found:
