@@ -161,14 +161,23 @@ class Deciding:
             StoreUnavailable: the store has not answered for `max_stale`, or a user not known yet can't be read.
             AccessDenied: called through `as_user` about a user who may not be viewed.
         """
-        if record is None and scope is None and at_least is None:
-            elapsed, deadline, slots, rows = self._checked.tables
+        if scope is None and at_least is None:
+            elapsed, deadline, rows, slots, slots_at = self._checked.tables
             if elapsed() < deadline:
                 try:
                     byte, bit = slots[resource][action]
-                    return rows[user][byte] & bit != 0  # type: ignore[index]
+                    if record is None:
+                        return rows[user][byte] & bit != 0  # type: ignore[index]
                 except (KeyError, TypeError):
                     pass  # a `User`, one who is not known yet, or a mistake
+                else:
+                    id = user if type(user) is str else user_id(user)
+                    reached = self._related(id, resource, action, record)
+                    row = rows.get(id)
+                    if row is not None and reached in slots_at:
+                        byte, bit = slots_at[reached][resource][action]
+                        return row[byte] & bit != 0
+                    return self._view.allows(id, resource, action, reached)
         return self._can(user, resource, action, record, scope, at_least)
 
     def require(
@@ -223,7 +232,8 @@ class Deciding:
         known = self._view.user(id)
         needed = self.catalog.require_action(resource, action)
         if record is not None:
-            scope = self._related(id, resource, action, record, scope)
+            _not_both(scope)
+            scope = self._related(id, resource, action, record)
         asked = self.catalog.require_scope(scope) if scope is not None else ALL if needed.record else OWN
         license, now = self._view.record.license, self._view.now()
         return explain(self._view.catalog, license, known, now, resource, action, asked, user_id=id)
@@ -335,11 +345,13 @@ class Deciding:
     ) -> bool:
         """Tell what `can` tells, whatever is asked."""
         id = user if type(user) is str else user_id(user)
-        elapsed, deadline, _, _ = self._checked.tables
+        elapsed, deadline, *_ = self._checked.tables
         if at_least is not None or elapsed() >= deadline:
             self._ready(id, at_least)
         if record is not None:
-            scope = self._related(id, resource, action, record, scope)
+            self.catalog.require_action(resource, action)
+            _not_both(scope)
+            scope = self._related(id, resource, action, record)
         return self._view.allows(id, resource, action, scope)
 
     def _ready(self, id: str, at_least: int | None = None) -> None:
@@ -350,22 +362,20 @@ class Deciding:
         if self._asking.actor is not None:
             self._asking.may_view(id)
 
-    def _related(self, id: str, resource: str, action: str, record: object, scope: str | None) -> str:
-        """Return the scope at which a user reaches a record."""
-        if scope is not None:
-            raise InvalidValue("scope", scope, "either a record or a scope, not both")
-        view = self._view
-        try:
-            view.compiled.slots[resource][action]
-            path, function = self._relations.found[resource]
-        except (KeyError, TypeError):
-            self.catalog.require_action(resource, action)
-            path, function = self._relations.find(resource)
+    def _related(self, id: str, resource: str, action: str, record: object) -> str:
+        """Return the scope at which a user reaches a record; resource and action are the catalog's."""
+        view, relations = self._view, self._relations
+        found = relations.found.get(resource) or relations.find(resource)
         user = view.users.get(id) or view.user(id)
-        related = None if user is None else function(user, record, action)  # an unknown user relates to nothing
+        related = None if user is None else found[1](user, record, action)  # an unknown user relates to nothing
         if related is None:
             return ALL
-        scopes = view.compiled.catalog.scopes
+        scopes = view.compiled.slots_at
         if related not in scopes:
-            raise UnknownScope(related, scopes, where=f", returned by the function that relates {path!r}")
+            raise UnknownScope(related, tuple(scopes), where=f", returned by the function that relates {found[0]!r}")
         return related
+
+
+def _not_both(scope: str | None) -> None:
+    if scope is not None:
+        raise InvalidValue("scope", scope, "either a record or a scope, not both")

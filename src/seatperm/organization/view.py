@@ -40,14 +40,15 @@ FIRST = 1.0
 CACHED_USERS = 100_000
 """How many users a process keeps at the most, unless said."""
 
-Tables = tuple[Callable[[], float], float, Slots, Mapping[str, bytes]]
-"""What a check looks at: the clock, until when the rows hold, where a row has its answers, and the rows."""
+Tables = tuple[Callable[[], float], float, Mapping[str, bytes], Slots, Mapping[str, Slots]]
+"""What a check looks at: the clock, until when the rows hold, the rows, and where they have their answers: `slots`
+and `slots_at` of `Compiled`."""
 
 
 class NeverHeld:
     """Tables that hold at no time, for one who has to be asked about at each check."""
 
-    tables: Tables = (float, NEVER, {}, {})
+    tables: Tables = (float, NEVER, {}, {}, {})
 
 
 @define(eq=False, repr=False)
@@ -74,7 +75,7 @@ class View:
         rows: each known user's table, by user id.
         users: the records that `user` was asked for, by user id.
         deadline: until when (by `clock.elapsed`) the rows hold.
-        tables: the clock, the deadline, the slots and the rows, all of one moment: one look takes them together,
+        tables: the clock, the deadline, the rows and the slots, all of one moment: one look takes them together,
             and another tuple takes the place of this one whenever one of them is another.
         generation: rises whenever something was dropped.
     """
@@ -163,7 +164,7 @@ class View:
                 byte, bit = slots[resource][action]
             except (KeyError, TypeError):
                 byte, bit = compiled.slot(resource, action, scope)  # tells what the mistake is
-            row = self.row(id)
+            row = self.rows.get(id) or self.row(id)
             if compiled is self.compiled:
                 return row[byte] & bit != 0
 
@@ -272,7 +273,7 @@ class View:
 
     def _hold(self, deadline: float) -> None:
         self.deadline = deadline
-        self.tables = self.clock.elapsed, deadline, self.compiled.slots, self.rows
+        self.tables = self.clock.elapsed, deadline, self.rows, self.compiled.slots, self.compiled.slots_at
 
     def _elapsed_at(self, moment: datetime) -> float:
         return self.clock.elapsed() + (moment - self.clock.now()).total_seconds()
