@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from threading import Event, Thread
@@ -43,7 +44,7 @@ def request(
 
 
 class Proxy:
-    """Stands between a store and a server's socket; told so, it loses answers.
+    """Stands between a store and a server's socket, with TLS where it has a certificate; told so, it loses answers.
 
     Attributes:
         loses: told each answer, whether to lose it, and with it the connection.
@@ -51,7 +52,11 @@ class Proxy:
         calls: how many answers the server has given.
     """
 
-    def __init__(self, server: Path) -> None:
+    def __init__(self, server: Path, certificate: Path | None = None) -> None:
+        self._tls: ssl.SSLContext | None = None
+        if certificate is not None:
+            self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            self._tls.load_cert_chain(certificate)
         self.loses: Callable[[bytes], bool] = lambda _: False
         self.holds = Event()
         self.calls = 0
@@ -79,6 +84,12 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            if self._tls is not None:
+                try:
+                    client = self._tls.wrap_socket(client, server_side=True)
+                except OSError:
+                    client.close()
+                    continue
             server = socket.socket(socket.AF_UNIX)
             server.connect(str(self._server))
             self._open += [client, server]

@@ -145,7 +145,7 @@ def measure(server: RedisServer, live: int, number: int) -> Iterator[Row]:
 def cycles(server: RedisServer, kind: str, processes: int, seconds: float) -> float:
     """Return how many seats a second so many processes take, renew and give back together."""
     command = [sys.executable, "-m", "tests.bench.redis_seats", "--client", kind, server.url, str(seconds)]
-    clients = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]  # noqa: S603
+    clients = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
     return sum(float(client.communicate()[0]) for client in clients)
 
 

@@ -222,6 +222,8 @@ def _settings(url: str, query: str, *, tls: bool, sentinel: bool) -> dict[str, o
     for pair in filter(None, query.split("&")):
         name, _, text = pair.partition("=")
         option = OPTIONS.get(name)
+        if option is None and "@" in url.partition("?")[2]:
+            _refuse(url, f"a URL such as {SCHEMES['redis']!r}; an @ or ? of a password is percent-encoded")
         if option is None:
             _refuse(url, f"no setting {name!r}{did_you_mean(nearest(name, OPTIONS, 1)) or _known()}")
         if (option.only == "tls" and not tls) or (option.only == "sentinel" and not sentinel):

@@ -80,8 +80,9 @@ class RedisServer(Server):
             ServerMissing: it ended instead; its last words are said.
         """
         super().start()
-        if self._cluster and b"cluster_slots_assigned:0" in self.ask("CLUSTER INFO"):
-            self.ask("CLUSTER ADDSLOTSRANGE 0 16383")
+        if self._cluster:
+            if b"cluster_slots_assigned:0" in self.ask("CLUSTER INFO"):
+                self.ask("CLUSTER ADDSLOTSRANGE 0 16383")
             while b"cluster_state:ok" not in self.ask("CLUSTER INFO"):
                 time.sleep(0.01)
 
