@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .postgres_session_take import GUARD, TIMELINE
+from .postgres_session_take import GUARD, PLANS, TIMELINE
 
 _UNCOUNT = """
 CREATE OR REPLACE FUNCTION $.seat_uncount(_organization text, _gone jsonb) RETURNS bigint LANGUAGE sql AS $$
@@ -92,7 +92,7 @@ _DECIDE = f"""
 CREATE OR REPLACE FUNCTION $.seat_decide(
     _organization text, _user text, _client text, _key text, _id text, _token text, _holds text[],
     _lease bigint, _limit bigint, _per_user boolean, _roles text[], _kept bigint[], _ticket text, _patience bigint
-) RETURNS text LANGUAGE plpgsql AS $$
+) RETURNS text LANGUAGE plpgsql {PLANS} AS $$
 DECLARE
     _locked boolean;
     _book $.seat_books;

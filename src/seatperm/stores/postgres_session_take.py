@@ -31,6 +31,12 @@ GUARD: Final = """
 """
 """What goes ahead of every grant: what was answered must be on the disk, whatever the server's setting."""
 
+PLANS: Final = "SET enable_seqscan = off"
+"""How functions are planned: a plan is kept, and one made while there were few rows must serve when there are many.
+
+For the same reason no `ends` may tempt the planner away from a token's own index: see the intervals of nothing.
+"""
+
 TIMELINE: Final = "substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
 """Another one after each promotion of a standby, and after each recovery to a point in time."""
 
@@ -38,7 +44,7 @@ TAKE: Final = f"""
 CREATE OR REPLACE FUNCTION $.seat_take(
     _organization text, _user text, _client text, _key text, _id text, _token text, _holds text[],
     _lease bigint, _limit bigint, _waits boolean
-) RETURNS text LANGUAGE plpgsql AS $$
+) RETURNS text LANGUAGE plpgsql {PLANS} AS $$
 DECLARE
     _locked boolean;
     _book record;
@@ -90,7 +96,7 @@ END $$
 
 RENEW: Final = f"""
 CREATE OR REPLACE FUNCTION $.seat_renew(_organization text, _token text, _lease bigint, _fresh text)
-RETURNS text LANGUAGE plpgsql AS $$
+RETURNS text LANGUAGE plpgsql {PLANS} AS $$
 DECLARE
     _known text;
     _answer json;
@@ -101,7 +107,7 @@ BEGIN
     FOREACH _known IN ARRAY ARRAY[_token, _fresh] LOOP
         UPDATE $.seats s SET token_hash = coalesce(_fresh, _token), ends = _ends,
             key = CASE WHEN _fresh IS NULL OR s.client IS NOT NULL THEN s.key ELSE '#' || _fresh END
-            WHERE s.organization = _organization AND s.token_hash = _known AND s.ends > _now
+            WHERE s.organization = _organization AND s.token_hash = _known AND s.ends + interval '0' > _now
             RETURNING json_build_object('id', s.id, 'user_id', s.user_id, 'client', s.client,
                 'started_at', s.started_at, 'expires_at', s.ends) INTO _answer;
         EXIT WHEN FOUND;
@@ -116,11 +122,11 @@ _FREE = """
             key = CASE WHEN _counted THEN s.key END, user_id = CASE WHEN _counted THEN s.user_id END,
             holds = CASE WHEN _counted THEN s.holds ELSE '{}' END,
             ends = CASE WHEN _counted THEN timestamptz 'epoch' ELSE '-infinity' END
-            WHERE s.organization = _organization AND s.id = _id AND s.ends > _now"""
+            WHERE s.organization = _organization AND s.id = _id AND s.ends + interval '0' > _now"""
 
 RELEASE: Final = f"""
 CREATE OR REPLACE FUNCTION $.seat_release(_organization text, _id text, _token text)
-RETURNS boolean LANGUAGE plpgsql AS $$
+RETURNS boolean LANGUAGE plpgsql {PLANS} AS $$
 DECLARE
     _locked boolean;
     _counted boolean;
