@@ -113,7 +113,8 @@ async def open_tenants(
         raise InvalidValue("on_invitation", on_invitation, "a function of an Invitation, or None")
     seats = store if session_store is None and isinstance(store, str) else session_store
     url = without_secrets(store) if isinstance(store, str) else getattr(store, "url", "")
-    mode: Mode = Native(url) if native.is_native(store) and native.is_native(seats) else Threads(url, threads)
+    on_bridge = native.has_directory(store) and native.has_sessions(seats)
+    mode: Mode = Native(url) if on_bridge else Threads(url, threads)
 
     def opened() -> plain.Tenants:
         told = None if on_invitation is None else _in_the_loop(mode, on_invitation)
@@ -136,6 +137,8 @@ async def open_tenants(
             return evolve(made, waiting=mode.waiting, stores=stack.pop_all())
 
     loaded = catalog if isinstance(catalog, Catalog) else await asyncio.to_thread(Catalog.load, catalog)
+    if on_bridge:
+        await asyncio.to_thread(native.load, store, seats)
     made: list[plain.Tenants] = []
     try:
         await mode.finish(lambda: made.append(opened()))

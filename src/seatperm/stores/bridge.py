@@ -97,6 +97,21 @@ def await_(awaitable: Awaitable[R]) -> R:
     return result
 
 
+def caller() -> object:
+    """Return what tells this call on the bridge from every other one."""
+    return getcurrent()
+
+
+def must_be_on_bridge() -> None:
+    """Go on only on the bridge.
+
+    Raises:
+        WouldWait: this code is not there.
+    """
+    if _Crossing.here() is None:
+        raise WouldWait
+
+
 @contextmanager
 def finishing() -> Iterator[None]:
     """Go on to the end of this block though the task was cancelled; that is told afterwards."""
@@ -119,7 +134,7 @@ class AmongTasks:
 
     def caller(self) -> object:
         """Return what stands for the task's present call."""
-        return getcurrent()
+        return caller()
 
 
 class TaskLock:
@@ -160,6 +175,39 @@ class TaskLock:
             if not turn.done():
                 turn.set_result(None)
                 return
+
+
+class TaskSlots:
+    """A number of places for the tasks of one event loop: who waits longest is next."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._queue: deque[asyncio.Future[None]] = deque()
+
+    def acquire(self, *, timeout: float) -> bool:
+        """Take one, waiting so many seconds at the most; tell whether there was one."""
+        if self._free and not self._queue:
+            self._free -= 1
+            return True
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        try:
+            await_(asyncio.wait([turn], timeout=timeout))
+        except BaseException:
+            if turn.done():
+                self.release()
+            raise
+        finally:
+            if turn in self._queue:
+                self._queue.remove(turn)
+        return turn.done()
+
+    def release(self) -> None:
+        """Give one back, to the one who waits longest."""
+        if self._queue:
+            self._queue.popleft().set_result(None)
+        else:
+            self._free += 1
 
 
 def _drop(awaitable: Awaitable[object]) -> None:

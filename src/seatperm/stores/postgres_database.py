@@ -27,6 +27,7 @@ from psycopg.pq import TransactionStatus
 from ..errors import StoreUnavailable
 from .postgres_errors import check, explained
 from .postgres_url import PostgresURL
+from .waiting import Slots
 
 T = TypeVar("T")
 
@@ -52,16 +53,16 @@ class PostgresConnection(psycopg.Connection[Row]):
 
     def wait(self, gen: PQGen[T], *rest: Any, **named: Any) -> T:
         """Wait as psycopg does, until the deadline."""
-        return super().wait(_until(gen, self.deadline), *rest, **named)
+        return super().wait(until(gen, self.deadline), *rest, **named)
 
 
 @define(eq=False)
 class _Process:
     """What one process has open; a child made by `fork()` has its own and leaves its parent's alone."""
 
-    slots: Semaphore
+    slots: Slots
     idle: deque[tuple[float, PostgresConnection]] = Factory(deque)
-    writing: set[int] = Factory(set)
+    writing: set[object] = Factory(set)
     pid: int = Factory(os.getpid)
 
 
@@ -165,11 +166,12 @@ class PostgresDatabase:
             StoreUnavailable: as `rows`; or this thread is in the middle of another one.
         """
         process, end = self._process(), monotonic() + self.timeout
-        if get_ident() in process.writing:
+        caller = self._caller()
+        if caller in process.writing:
             raise StoreUnavailable(self.url, "this thread is in the middle of a change; end that one first")
         connection = self._take(process, end)
         transaction = PostgresTransaction(self, connection)
-        process.writing.add(get_ident())
+        process.writing.add(caller)
         try:
             self.run(connection, self._begin(), (), end)
             yield transaction
@@ -182,7 +184,7 @@ class PostgresDatabase:
             raise
         finally:
             transaction.end()
-            process.writing.discard(get_ident())
+            process.writing.discard(caller)
             self._give_back(process, connection)
 
     def run(self, connection: PostgresConnection, sql: str, values: Values, end: float) -> psycopg.Cursor[Row]:
@@ -193,7 +195,7 @@ class PostgresDatabase:
         except _Late:
             connection.deadline = float("inf")
             with suppress(psycopg.Error):
-                connection.cancel_safe(timeout=self.timeout * (1 - ANSWER))
+                self._cancel(connection)
             connection.close()
             raise StoreUnavailable(self.url, f"no answer within {self.timeout:g} s; look at the server") from None
         except psycopg.Error as error:
@@ -202,11 +204,23 @@ class PostgresDatabase:
     def connect(self, end: float) -> PostgresConnection:
         """Return a new connection of the caller's own, made until `end` by the monotonic clock."""
         try:
-            return PostgresConnection.connect(
-                self.where.conninfo(end - monotonic()), autocommit=True, prepare_threshold=None
-            )
+            return self._connected(self.where.conninfo(end - monotonic()))
         except psycopg.Error as error:
             raise explained(error, self.url) from error
+
+    # What waits for the driver or for others, and is another thing where tasks wait and not threads.
+
+    def _slots(self) -> Slots:
+        return Semaphore(self.where.pool_max)
+
+    def _caller(self) -> object:
+        return get_ident()
+
+    def _connected(self, conninfo: str) -> PostgresConnection:
+        return PostgresConnection.connect(conninfo, autocommit=True, prepare_threshold=None)
+
+    def _cancel(self, connection: PostgresConnection) -> None:
+        connection.cancel_safe(timeout=self.timeout * (1 - ANSWER))
 
     def close(self) -> None:
         """Close every connection of this process; one that is in use is closed when it is done."""
@@ -219,7 +233,7 @@ class PostgresDatabase:
         if self._closed:
             raise StoreUnavailable(self.url, "it has been closed; open it again")
         pid = os.getpid()
-        return self._processes.get(pid) or self._processes.setdefault(pid, _Process(Semaphore(self.where.pool_max)))
+        return self._processes.get(pid) or self._processes.setdefault(pid, _Process(self._slots()))
 
     def _take(self, process: _Process, end: float) -> PostgresConnection:
         if not process.slots.acquire(timeout=self.timeout):
@@ -279,7 +293,8 @@ class PostgresDatabase:
         return text
 
 
-def _until(gen: PQGen[T], deadline: float) -> PQGen[T]:
+def until(gen: PQGen[T], deadline: float) -> PQGen[T]:
+    """Go on with what waits for the driver, but give up at the deadline by the monotonic clock."""
     try:
         wanted = next(gen)
         while True:

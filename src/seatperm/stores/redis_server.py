@@ -128,7 +128,7 @@ class Lines:
                 pause = 0.0 if attempts == 1 else PAUSE * 2 ** (attempts - 2)
                 if not lost or attempts > self._url.retry_attempts or time.monotonic() + pause >= until:
                     raise self._unavailable(meaning(error, self._url)) from error
-                time.sleep(pause)
+                self._pause(pause)
             except BaseException:
                 # Its answer may still be on the way: nobody else may read it as their own.
                 if line is not None:
@@ -162,10 +162,9 @@ class Lines:
             "socket_connect_timeout": min(url.socket_connect_timeout, seconds),
             "protocol": 2,
         }
-        kind: Any = UnixDomainSocketConnection if "path" in settings else SSLConnection if url.tls else Connection
         if "path" not in settings:
             settings["host"], settings["port"] = self._place(settings)
-        connection: Wire = kind(**settings)
+        connection = self._wire(settings)
         try:
             connection.connect()
             known = b""
@@ -177,6 +176,16 @@ class Lines:
             raise
         # One that was given less time than usual, at the end of a call, is not kept for others.
         return Line(connection, known, spare=seconds >= url.socket_timeout)
+
+    # What waits, and is another thing where tasks wait and not threads: this, `_place`, and `_free`.
+
+    def _wire(self, settings: dict[str, Any]) -> Wire:
+        kind: Any = UnixDomainSocketConnection if "path" in settings else Connection
+        made: Wire = (SSLConnection if self._url.tls and "path" not in settings else kind)(**settings)
+        return made
+
+    def _pause(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def _place(self, settings: Mapping[str, object]) -> tuple[str, int]:
         if self._url.kind == "one":

@@ -33,6 +33,18 @@ class Waiting(Protocol):
         ...
 
 
+class Slots(Protocol):
+    """A number of places: who takes one gives it back."""
+
+    def acquire(self, *, timeout: float) -> bool:
+        """Take one, waiting so many seconds at the most; tell whether there was one."""
+        ...
+
+    def release(self) -> None:
+        """Give one back."""
+        ...
+
+
 class AmongThreads:
     """Waiting as threads do."""
 
