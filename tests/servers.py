@@ -60,6 +60,24 @@ def postgres_store(postgres_url: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def _lasting_store(postgres_url: str) -> Iterator[str]:
+    with schema_of(postgres_url) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_postgres_store(_lasting_store: str) -> str:
+    """The URL of a PostgreSQL store with nothing in its tables; sooner there than one that has yet to be made."""
+    url, _, schema = _lasting_store.rpartition("&schema=")
+    with psycopg.connect(url, autocommit=True) as connection:
+        listed = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", (schema,))
+        tables = ", ".join(f"{schema}.{name}" for (name,) in listed if name != "stores")
+        if tables:
+            connection.execute(f"TRUNCATE {tables}".encode())
+    return _lasting_store
+
+
+@pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a Redis database."""
     from seatperm.testing.servers.redis import RedisServer

@@ -44,8 +44,12 @@ def test_a_change_is_an_event_that_tells_when_who_for_whom_what_and_the_revision
 
 
 def test_a_sign_in_a_refusal_and_an_end_are_events_of_the_present_revision(
-    org: Organization, clock: ManualClock
+    catalog: Catalog, url: str, clock: ManualClock
 ) -> None:
+    """Seats in memory, as no server's clock can be moved."""
+    org = seatperm.open(catalog, url, session_store="memory://", clock=clock)
+    org.change_license(package="trade", session_limit=3)
+    org.users.add(id="admin", email="admin@kauri.example", name="Ada", roles=["organization_admin"])
     revision = org.revision
     held = [org.sign_in("admin") for _ in range(3)]
     with pytest.raises(SeatsExhausted):
@@ -64,6 +68,7 @@ def test_a_sign_in_a_refusal_and_an_end_are_events_of_the_present_revision(
         ("session.started", None),
     ]
     assert {event.revision for event in org.audit.filter(kind="session.")} == {revision} == {org.revision}
+    org.close()
 
 
 def test_the_trail_is_kept_out_of_the_way_of_can(org: Organization) -> None:

@@ -30,6 +30,7 @@ SESSIONS: Final = {
     "memory": "memory://",
     "sqlite": "sqlite:///path/to/file.db",
     "redis": "redis://host:6379/0",
+    "postgresql": "postgresql://user@host/database",
 }
 """An example of each URL of seatperm's own that names a session store, by scheme."""
 
@@ -84,6 +85,10 @@ def open_sessions(url: str, clock: Clock) -> SessionStore:
             return SQLiteSessions(
                 where.path, clock, synchronous=where.synchronous or "normal", timeout=where.timeout, mode=where.mode
             )
+        case "postgresql" | "postgres":
+            from .postgres_sessions import PostgresSessions
+
+            return PostgresSessions(url)
         case scheme if scheme in REDIS:
             from .redis_sessions import RedisSessions
 
