@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from threading import Barrier, Thread
+from threading import Barrier, Thread, Timer
 
 import pytest
 
@@ -25,6 +25,7 @@ from seatperm.stores.sqlite import SQLiteDirectory
 from seatperm.stores.sqlite_file import APPLICATION_ID, SQLiteFile
 from seatperm.stores.sqlite_schema import DIRECTORY
 from seatperm.stores.sqlite_sessions import SQLiteSessions
+from seatperm.stores.sqlite_turns import Turns
 from seatperm.stores.sqlite_url import SQLiteURL
 
 from . import directory_worker as worker
@@ -469,3 +470,67 @@ def test_people_can_read_the_tables(path: Path) -> None:
             ("s-2", "Tom Reid", None, 0),
         ]
         assert tool.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+# Turns
+
+
+def test_threads_write_in_the_order_in_which_they_came() -> None:
+    """Handed over: neither who gives up waiting nor who comes by changes the order."""
+    turns, order = Turns(), list[int]()
+    assert turns.acquire(1)
+
+    def wait(number: int) -> None:
+        if turns.acquire(0.01 if number == 2 else 60):
+            order.append(number)
+            turns.release()
+
+    threads = [Thread(target=wait, args=(number,)) for number in range(6)]
+    for number, thread in enumerate(threads):
+        thread.start()
+        while len(turns._waiting) < (number + 1 if number < 2 else number) and thread.is_alive():
+            pass
+        if number == 2:
+            thread.join()
+    assert not turns.acquire(0)
+    turns.release()
+    for thread in threads:
+        thread.join()
+    assert order == [0, 1, 3, 4, 5]
+    assert turns.acquire(0)
+
+
+def test_a_file_that_is_locked_for_a_moment_is_waited_for_by_who_opens_a_connection(tmp_path: Path) -> None:
+    """Not refused at once with the words of a long wait, as a writer among eight was."""
+    path = tmp_path / "books.db"
+    with closing(SQLiteFile(path, DIRECTORY)) as file:
+        other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN IMMEDIATE")
+        release = Timer(0.2, other.close)
+        release.start()
+        with file.write() as connection:
+            assert connection.execute("SELECT count(*) FROM organizations").fetchone() == (0,)
+        release.join()
+
+
+def test_a_statement_by_itself_waits_for_others_and_for_no_longer_than_the_timeout(path: Path) -> None:
+    """Its values are told anew at each try."""
+    with closing(SQLiteFile(path, DIRECTORY, timeout=0.2)) as file, closing(sqlite3.connect(path)) as other:
+        told = list[int]()
+
+        def values() -> tuple[str]:
+            told.append(len(told))
+            if len(told) == 5:
+                other.rollback()
+            return ("retail",)
+
+        other.isolation_level = None
+        other.execute("BEGIN IMMEDIATE")
+        assert file.once("UPDATE organizations SET package = ? RETURNING id", values) == [("kauri",)]
+        assert len(told) == 5
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match=r"for 0\.2 s"):
+            file.once("UPDATE organizations SET package = ?", values)
+        other.rollback()
+        assert whole(path) == 1

@@ -23,6 +23,7 @@ from seatperm.clock import SystemClock
 from seatperm.sessions import Full, SeatRequest, new_token, token_hash
 from seatperm.stores import SessionStore
 from seatperm.stores.memory_sessions import MemorySessions
+from seatperm.stores.sqlite_file import CACHE_KIB, CHECKPOINT_PAGES
 from seatperm.stores.sqlite_sessions import SQLiteSessions
 
 LEASE = 1800.0
@@ -70,6 +71,8 @@ def bare(path: Path, synchronous: str, lookups: tuple[str, ...]) -> tuple[sqlite
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute(f"PRAGMA synchronous={synchronous}")
+    connection.execute(f"PRAGMA cache_size={-CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
     connection.execute(f"CREATE TABLE session ({COLUMNS})")
     for lookup in lookups:
         connection.execute(lookup)

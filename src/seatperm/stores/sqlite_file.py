@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from attrs import Factory, define, field, frozen
 
 from ..errors import InvalidValue, StoreDamaged, StoreUnavailable, StoreVersion
+from .sqlite_errors import Trouble, primary
 from .sqlite_turns import Manners, Turns
 
 if TYPE_CHECKING:
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 
 APPLICATION_ID = 0x53454154
 """What `PRAGMA application_id` says of a store file: "SEAT"."""
+
+CACHE_KIB = 16_384
+"""What a connection may keep of the file in memory, in KiB; it takes what it has read only."""
+
+CHECKPOINT_PAGES = 4_000
+"""How many pages may stand in the -wal before they go to the file: 16 MB."""
 
 Values = tuple[str | int | float | bytes | None, ...]
 Row = tuple[Any, ...]
@@ -82,6 +89,7 @@ class SQLiteFile:
     mode: Literal["rwc", "rw", "ro"] = field(default="rwc", kw_only=True)
     url: str = field(init=False)
     _file: Path = field(init=False, repr=False)
+    _trouble: Trouble = field(init=False, repr=False)
     _processes: dict[int, _Process] = field(init=False, factory=dict, repr=False)
     _closed: bool = field(init=False, default=False, repr=False)
 
@@ -91,6 +99,7 @@ class SQLiteFile:
             raise InvalidValue("store", f"sqlite:///{name}", "a file's path; a store in memory is 'memory://'")
         self.url = f"sqlite:///{name}"
         self._file = Path(name).absolute()
+        self._trouble = Trouble(self.url, self._file, self.timeout, self.mode == "rwc")
         with self._translating():
             connection = self._connect("rwc" if self.mode == "rwc" else "rw", self.timeout)
             try:
@@ -106,7 +115,7 @@ class SQLiteFile:
         try:
             return connection.execute(sql, values).fetchall()
         except (sqlite3.Error, UnicodeEncodeError) as error:
-            raise self._translated(error) from error
+            raise self._trouble.translated(error) from error
         finally:
             self._give_back(process, connection)
 
@@ -177,12 +186,12 @@ class SQLiteFile:
                 try:
                     return writer.execute(sql, values()).fetchall()
                 except sqlite3.OperationalError as error:
-                    if _primary(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
+                    if primary(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
                         raise
                     since = since or time.monotonic()
                     process.manners.pause(since)
         except (sqlite3.Error, UnicodeEncodeError) as error:
-            raise self._translated(error) from error
+            raise self._trouble.translated(error) from error
         finally:
             self._end_turn(process)
 
@@ -212,7 +221,7 @@ class SQLiteFile:
             raise StoreUnavailable(self.url, "this thread is in the middle of a change; end that one first")
         end = time.monotonic() + self.timeout
         if not process.writing.acquire(self.timeout):
-            raise StoreUnavailable(self.url, self._locked())
+            raise StoreUnavailable(self.url, self._trouble.locked())
         process.writing_thread = get_ident()
         process.manners.step_back()
         return end
@@ -250,6 +259,9 @@ class SQLiteFile:
             # What was erased must be gone from the file; not every SQLite does that unless told.
             connection.execute("PRAGMA secure_delete=ON")
             connection.execute(f"PRAGMA synchronous={self.synchronous}")
+            # Room for the tables of 100,000 sessions; and what is written goes from the -wal to the file less often.
+            connection.execute(f"PRAGMA cache_size={-CACHE_KIB}")
+            connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
             # SQLite's own read-only mode would leave its two files behind.
             connection.execute(f"PRAGMA query_only={self.mode == 'ro'}")
         except sqlite3.Error:
@@ -270,7 +282,7 @@ class SQLiteFile:
         since = time.monotonic()
         while True:
             if time.monotonic() >= end:
-                raise StoreUnavailable(self.url, self._locked())
+                raise StoreUnavailable(self.url, self._trouble.locked())
             manners.pause(since)
             if _got(connection, sql):
                 return
@@ -331,50 +343,7 @@ class SQLiteFile:
         try:
             yield
         except (sqlite3.Error, UnicodeEncodeError) as error:
-            raise self._translated(error) from error
-
-    def _translated(self, error: sqlite3.Error | UnicodeEncodeError) -> Exception:
-        if isinstance(error, UnicodeEncodeError):
-            return InvalidValue("text", error.object, "text that can be written as UTF-8")
-        if isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError):
-            return error
-        match _primary(error):
-            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-                return StoreUnavailable(self.url, self._locked())
-            case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
-                return StoreUnavailable(
-                    self.url, f"the file or its folder is read-only; let this process write both ({error})"
-                )
-            case sqlite3.SQLITE_FULL:
-                return StoreUnavailable(self.url, "the disk is full; nothing was changed, make room and try again")
-            case sqlite3.SQLITE_CANTOPEN:
-                return StoreUnavailable(self.url, self._why_not_opened())
-            case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-                return StoreDamaged(self.url, f"{error}; name another path, or put back a copy that is whole")
-            case sqlite3.SQLITE_ERROR | sqlite3.SQLITE_CONSTRAINT:
-                return StoreDamaged(self.url, f"its tables are not as they were made ({error})")
-            case _:
-                return StoreUnavailable(self.url, f"{error}; look at the disk and its limits, and try again")
-
-    def _locked(self) -> str:
-        return f"others have been writing to it for {self.timeout:g} s; try again, or end what holds it"
-
-    def _why_not_opened(self) -> str:
-        folder = self._file.parent
-        try:
-            if self._file.is_dir():
-                return "it is a folder; name a file in it"
-            if not folder.is_dir():
-                return f"the folder {folder} does not exist; make it first"
-            missing = not self._file.exists()
-        except PermissionError:
-            return f"the folder {folder} can't be searched; let this process read and write it"
-        writable = os.access(folder, os.W_OK)
-        if missing and (writable or self.mode != "rwc"):
-            return "there is no such file"
-        if not writable and (missing or os.access(self._file, os.R_OK)):
-            return f"the folder {folder} is read-only; SQLite keeps files there while the store is used"
-        return "the file can't be opened; let this process read and write it"
+            raise self._trouble.translated(error) from error
 
 
 def _got(connection: sqlite3.Connection, sql: str) -> bool:
@@ -382,13 +351,7 @@ def _got(connection: sqlite3.Connection, sql: str) -> bool:
     try:
         connection.execute(sql)
     except sqlite3.OperationalError as error:
-        if _primary(error) != sqlite3.SQLITE_BUSY:
+        if primary(error) != sqlite3.SQLITE_BUSY:
             raise
         return False
     return True
-
-
-def _primary(error: sqlite3.Error) -> int:
-    # What Python's own module finds wrong with a value that it read carries no code.
-    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
-    return code & 0xFF

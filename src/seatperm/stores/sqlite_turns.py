@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from random import random
 from threading import Lock
 
 from attrs import define, field
@@ -91,8 +90,8 @@ class Manners:
     def pause(self, since: float) -> None:
         """Wait for a moment; `since` tells, by `time.monotonic()`, how long one has waited."""
         self._met_at = time.monotonic()
-        longest = min(LONGEST_PAUSE, max(SHORTEST_PAUSE, IMPATIENCE / (self._met_at - since + 1e-9)))
-        time.sleep(random() * longest)
+        longest = min(LONGEST_PAUSE, max(SHORTEST_PAUSE, IMPATIENCE / max(self._met_at - since, 1e-9)))
+        time.sleep(time.monotonic_ns() % 1_000 / 1_000 * longest)
 
     def done(self) -> None:
         """Say that this process has written."""
