@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 
 import seatperm
+from seatperm.sessions import Past
+from seatperm.stores.sqlite import SQLiteDirectory
 
 from .cli_books import Books, make
 
@@ -26,6 +29,8 @@ LOOKING = (
     ("roles",),
     ("roles", "tom"),
     ("sessions",),
+    ("sessions", "history"),
+    ("sessions", "peak"),
     ("license",),
     ("license", "preview", "--package", "trade"),
     ("audit",),
@@ -251,6 +256,42 @@ def test_sessions_are_listed_and_ended(books: Books) -> None:
     with pytest.raises(seatperm.SessionEnded):
         org.resume(session.token)
     org.close()
+
+
+def test_past_sign_ins_and_their_peak_are_told(books: Books) -> None:
+    """Granted and refused, of a user or a time; the table says it in words."""
+    org = books.org()
+    org.change_license(session_limit=1)
+    with org.sign_in("tom", client="till 1") as session, pytest.raises(seatperm.SeatsExhausted):
+        org.sign_in("mere", client="till 2")
+    org.close()
+    granted, refused = books.json("sessions", "history")
+    assert (granted["id"], granted["user"], granted["client"]) == (session.id, "tom", "till 1")
+    assert (granted["how"], granted["refused"]) == ("by_holder", False)
+    assert datetime.fromisoformat(granted["began"]) <= datetime.fromisoformat(granted["ended"])
+    assert (refused["user"], refused["how"], refused["refused"]) == ("mere", "seats_exhausted", True)
+    assert [row["user"] for row in books.json("sessions", "history", "--user", "mere")] == ["mere"]
+    assert books.json("sessions", "history", "--until", "2020-01-01") == []
+    told = books.out("sessions", "history").split()
+    assert {"by_holder", "refused:", "seats_exhausted"} <= set(told)
+    assert session.token not in books.out("sessions", "history")
+    peak = books.json("sessions", "peak")
+    assert (peak["count"], peak["at"], peak["per"], peak["limit"]) == (1, granted["began"], "session", 1)
+    assert books.out("sessions", "peak").startswith("1 session at one time, first at ")
+    assert books.out("sessions", "peak", "--until", "2020-01-01") == "0 sessions at one time; the limit is 1\n"
+    assert books.run("sessions", "peak", "--since", "2027-01-02", "--until", "2027-01-01").exit_code == 2
+
+
+def test_the_command_line_drops_nothing_of_the_history(books: Books) -> None:
+    """How long an application keeps it, only the application knows."""
+    org = books.org()
+    held = org.sign_in("tom")
+    long_ago = datetime.now(UTC) - timedelta(days=1000)
+    with closing(SQLiteDirectory(books.store)) as store, store.change() as change:
+        change.put_past(org.id, Past("old", "tom", None, long_ago, long_ago, "by_holder"))
+    org.close()
+    assert books.out("sessions", "end", held.id) == "ended\n"
+    assert [row["id"] for row in books.json("sessions", "history")] == ["old", held.id]
 
 
 def test_seats_shared_by_user_are_counted_by_user(books: Books) -> None:

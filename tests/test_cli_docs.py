@@ -55,6 +55,8 @@ CALLS = {
     "organizations": ("organizations",),
     "organizations create": ("organizations", "create", "rimu"),
     "sessions": ("sessions",),
+    "sessions history": ("sessions", "history"),
+    "sessions peak": ("sessions", "peak"),
     "sessions end": ("sessions", "end", "none"),
     "license": ("license",),
     "license preview": ("license", "preview", "--package", "trade"),
@@ -103,6 +105,7 @@ def test_programs_get_what_the_page_says(tmp_path: Path) -> None:
     org.define_role("quotes", title="Quotes", grants={"sales.invoices": "view:own"})
     org.set_global_permissions({"sales": "view", "stock": "view"})
     token = org.users.reinvite("ana").token
+    org.sign_in("tom").end()
     org.close()
     file, public = signed_license(tmp_path)
     page = told()

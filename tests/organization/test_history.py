@@ -309,6 +309,31 @@ def test_an_end_that_cant_be_told_is_told_with_the_next_one(catalog: Catalog, cl
         assert org.audit.verify()
 
 
+def test_an_end_that_nobody_could_tell_is_settled_by_the_next_process(catalog: Catalog, clock: ManualClock) -> None:
+    """Its teller was killed between the seat and the telling; what is live, or young, is left alone."""
+    directory, seats = MemoryDirectory(), MemorySessions(clock)
+
+    def opened() -> Organization:
+        return seatperm.open(catalog, directory, session_store=seats, clock=clock)
+
+    org = opened()
+    org.change_license(session_limit=9)
+    org.users.add(id="ann", email="ann@kauri.example", name="Ann")
+    start = clock.now()
+    untold, live = org.sign_in("ann"), org.sign_in("ann", "desk")
+    assert seats.release(org.id, untold.id, None)
+    clock.advance(LEASE / 2)
+    live.touch()
+    clock.advance(LEASE / 2 + MINUTE)
+    young = org.sign_in("ann", "young")
+    assert seats.release(org.id, young.id, None)
+    assert {past.how for past in org.sessions.history()} == {None}
+    opened().sign_in("ann").end()
+    told = {past.id: (past.ended, past.how) for past in org.sessions.history()}
+    assert told[untold.id] == (start + LEASE, "lost")
+    assert told[live.id] == told[young.id] == (None, None)
+
+
 def test_what_could_not_be_told_names_no_client_of_who_was_forgotten_since(
     catalog: Catalog, clock: ManualClock
 ) -> None:

@@ -301,7 +301,12 @@ def test_a_rotation_that_took_longer_than_the_lease_is_no_session(
 def test_a_decision_that_took_longer_than_the_lease_is_none(booked: Organization, clock: ManualClock) -> None:
     """What relates user and record is the host's own, and may take as long as it likes."""
     booked.users.assign("ann", "own_sales")
-    booked.relate("sales", lambda user, record, action: clock.advance(LEASE) or "own")
+
+    def relation(user: seatperm.User, record: object, action: str) -> str:
+        clock.advance(LEASE)
+        return "own"
+
+    booked.relate("sales", relation)
     session = booked.sign_in("ann")
     with pytest.raises(SessionEnded):
         session.can("sales", "edit", object())

@@ -11,7 +11,7 @@ from attrs import define
 
 from ..errors import UnknownOrganization
 from ..organization import Organization, Tenants, open_tenants
-from ..organization.opening import Orphans
+from ..organization.opening import LONGEST, Orphans
 from ..stores import DirectoryStore
 from ..stores.opening import open_directory
 from ..stores.sqlite_url import SQLITE, SQLiteURL
@@ -62,7 +62,10 @@ class Settings:
         mode = "rw" if changing else "ro"
         with self.directory(mode) as directory:
             where = store_url("session-store", self.session_store or self.store or "", mode) if seats else "memory://"
-            tenants = open_tenants(self.catalog or "", directory, session_store=where, orphans=self.orphans)
+            # Whatever the host's own retention is: what it keeps is shown, and nothing is dropped here.
+            tenants = open_tenants(
+                self.catalog or "", directory, session_store=where, orphans=self.orphans, history=LONGEST
+            )
             try:
                 yield tenants, directory
             finally:
@@ -105,15 +108,13 @@ def store_url(option: str, given: str, mode: str) -> str:
     """Return the URL of a store that is there already, for a URL or the path of a SQLite file.
 
     Raises:
-        click.UsageError: it is in the memory of another process, or none that can be looked into here.
+        click.UsageError: it is in the memory of another process.
         InvalidValue: its options are not known.
     """
     if given.startswith("memory:"):
         raise click.UsageError(f"A store in memory is seen by its own process only: --{option} needs a file's path.")
     url = given if "://" in given else SQLITE + given
-    if not url.startswith(SQLITE):
-        raise click.UsageError(f"--{option} is {given!r}; expected a file's path, or {SQLITE}path/to/file.db.")
-    if SQLiteURL.parse(url).mode == "rwc":
+    if url.startswith(SQLITE) and SQLiteURL.parse(url).mode == "rwc":
         return f"{url}{'&' if '?' in url else '?'}mode={mode}"
     return url
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Collection, Generator, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -77,6 +77,7 @@ class Seating:
     known: Known = field(init=False, factory=Known)
     _pid: int = field(init=False, factory=os.getpid)
     _without_epoch: bool = field(init=False, default=False)
+    _settled: bool = field(init=False, default=False)
     _owed: deque[_Endings] = field(init=False, factory=lambda: deque[_Endings](maxlen=OWED))
 
     def __attrs_post_init__(self) -> None:
@@ -110,6 +111,7 @@ class Seating:
         until = monotonic() + (0.0 if wait is None else wait.total_seconds())
         longest = FIRST_LOOK
         self._write_epoch()
+        self._settle()
         queued = ticket is not None
         try:
             while True:
@@ -208,6 +210,21 @@ class Seating:
             if record.epoch is None:
                 change.put_organization(evolve(record, epoch=epoch))
         self.view.reread()
+
+    def _settle(self) -> None:
+        """Once a process, end in the history what is over and was never told: its teller was killed in between."""
+        if self._settled or not self.retention:
+            return
+        self._settled = True
+        now, lease = self.view.now(), timedelta(seconds=self.lease)
+        begun = [past for past in self._going_on(now) if past.began + lease < now]
+        live = {seat.id for seat in self.store.live(self.view.id)} if begun else set[str]()
+        over = [past for past in begun if past.id not in live]
+        if over:
+            self._tell(None, (), [evolve(past, ended=past.began + lease, how="lost") for past in over])
+
+    def _going_on(self, now: datetime) -> Iterator[Past]:
+        return (past for past in self.view.directory.history(self.view.id, since=now) if past.ended is None)
 
     def _confirm(self, seat: Seat, user: User, session_id: str, token: str, actor: str | None) -> None:
         """Look at the user again and tell of the seat, or give it back."""
