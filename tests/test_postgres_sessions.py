@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seatperm.clock import Clock
-from seatperm.sessions import Full, Seat, SeatRequest, new_token, token_hash
+from seatperm.sessions import Full, Seat, SeatRequest
 from seatperm.stores import SessionStore
 from seatperm.stores.memory_sessions import MemorySessions
 from seatperm.stores.postgres_sessions import PostgresSessions
@@ -22,44 +22,10 @@ from seatperm.testing.session_kit import SessionConformance
 from .servers import schema_of
 
 
-def request(
-    user: str = "ann",
-    client: str | None = None,
-    *,
-    organization: str = "kauri",
-    limit: int = 1,
-    lease: float = 60,
-    ticket: str | None = None,
-    per_user: bool = False,
-    reserved: Mapping[str, int] | None = None,
-) -> SeatRequest:
-    return SeatRequest(
-        organization=organization,
-        user_id=user,
-        client=client,
-        session_id=new_token(),
-        token_hash=token_hash(new_token()),
-        lease=lease,
-        limit=limit,
-        ticket=ticket,
-        per_user=per_user,
-        reserved=reserved or {},
-    )
-
-
 @pytest.fixture(scope="module")
 def schema(postgres_url: str) -> Iterator[str]:
     with schema_of(postgres_url) as url:
         yield url
-
-
-@pytest.fixture
-def store(schema: str) -> Iterator[PostgresSessions]:
-    store = PostgresSessions(schema)
-    with store._database.write() as transaction:
-        transaction.execute("TRUNCATE $.seats, $.seat_books, $.seat_queue, $.seat_tally")
-    yield store
-    store.close()
 
 
 class TestPostgresSessions(SessionConformance):

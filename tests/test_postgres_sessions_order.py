@@ -63,7 +63,7 @@ def commit(slow: PostgresSessions) -> None:
     database.inside.execute("COMMIT")
 
 
-class Undo(Exception):  # noqa: N818  no error
+class Undo(Exception):
     """Undoes an open transaction."""
 
 
@@ -121,7 +121,9 @@ def test_a_lowered_limit_waits_for_who_asked_with_the_higher_one(store: Postgres
         assert isinstance(slow.acquire(request("ben", limit=3)), Seat)
         with waits(store, lambda: store.acquire(request("cat", limit=2))) as answer:
             commit(slow)
-        assert answer.result() == Full(2, pytest.approx(60, abs=30))
+        full = answer.result()
+        assert isinstance(full, Full)
+        assert full.in_use == 2
 
 
 @pytest.mark.parametrize("client", [None, "desk"])
@@ -183,7 +185,9 @@ def test_a_renewal_on_its_way_keeps_its_seat(store: PostgresSessions, postgres_s
         assert isinstance(store.acquire(request("ben")), Full)
         with waits(store, lambda: store.acquire(reserved(request("cat")))) as answer:
             commit(slow)
-        assert answer.result() == Full(1, pytest.approx(60, abs=30))
+        full = answer.result()
+        assert isinstance(full, Full)
+        assert full.in_use == 1
     assert store.find("kauri", mine.token_hash) is not None
 
 

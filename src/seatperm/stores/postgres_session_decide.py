@@ -95,6 +95,7 @@ CREATE OR REPLACE FUNCTION $.seat_decide(
 ) RETURNS text LANGUAGE plpgsql {PLANS} AS $$
 DECLARE
     _locked boolean;
+    _open boolean;
     _book $.seat_books;
     _before $.seat_books;
     _seat record;
@@ -113,17 +114,23 @@ BEGIN
     {GUARD}
     _locked := pg_advisory_xact_lock(hashtextextended(_organization, 0)) IS NULL;
     SELECT * INTO _book FROM $.seat_books b WHERE b.organization = _organization;
-    IF NOT FOUND THEN
-        INSERT INTO $.seat_books (organization, timeline) VALUES (_organization, {TIMELINE}) RETURNING * INTO _book;
-    END IF;
-    _before := _book;
     _now := clock_timestamp();
     _ends := _now + _lease * interval '1 microsecond';
+    IF _book.timeline IS DISTINCT FROM {TIMELINE} THEN
+        _open := current_setting('seatperm.after_promotion', true) IS NOT DISTINCT FROM 'open';
+        UPDATE $.seat_books b SET timeline = {TIMELINE},
+            closed_until = CASE WHEN _open THEN b.closed_until ELSE _ends END
+            WHERE b.organization = '' AND b.timeline <> {TIMELINE};
+    END IF;
+    IF _book.organization IS NULL THEN
+        INSERT INTO $.seat_books (organization, timeline, closed_until)
+            SELECT _organization, b.timeline, b.closed_until FROM $.seat_books b WHERE b.organization = ''
+            RETURNING * INTO _book;
+    END IF;
+    _before := _book;
     IF _book.timeline <> {TIMELINE} THEN
         _book.timeline := {TIMELINE};
-        IF current_setting('seatperm.after_promotion', true) IS DISTINCT FROM 'open' THEN
-            _book.closed_until := _ends;
-        END IF;
+        _book.closed_until := CASE WHEN _open THEN _book.closed_until ELSE _ends END;
     END IF;
 
     SELECT s.ctid AS place, s.id, s.user_id, s.started_at, s.holds, s.ends INTO _seat

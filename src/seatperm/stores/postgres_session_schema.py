@@ -3,9 +3,10 @@
 `seats` has a row for each seat that was ever needed, free or not, at most as many as the limit where every session
 takes one. To take a seat is to write oneself into a free row, so that more holders than rows can't be. A row's
 `ends` tells what it is: '-infinity' a free one; up to now one that is over and not yet told of; later a live
-session. `seat_books` has a row for each organization; only who has its lock alone changes it, or the number of
-its seats. `seat_queue` has the places, first come first. `seat_tally` counts sessions by user, and by reserved role
-(all under ''), for as long as `counted` says that somebody asks for it.
+session. `seat_books` has a row for each organization; only who has its lock alone changes it, or the number of its
+seats. The row of '' tells a new organization whether the doors are closed. `seat_queue` has the places, first come
+first. `seat_tally` counts sessions by user, and by reserved role (all under ''), for as long as `counted` says that
+somebody asks for it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final
 
 from .postgres_schema import Schema
 from .postgres_session_decide import DECIDE
-from .postgres_session_take import RELEASE, RENEW, TAKE
+from .postgres_session_take import RELEASE, RENEW, TAKE, TIMELINE
 
 TABLES: Final = (
     """
@@ -29,6 +30,7 @@ TABLES: Final = (
         closed_until timestamptz NOT NULL DEFAULT '-infinity'
     ) WITH (fillfactor = 50)
     """,
+    f"INSERT INTO $.seat_books (organization, timeline) VALUES ('', {TIMELINE})",
     """
     CREATE TABLE $.seats (
         organization text COLLATE "C" NOT NULL,

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TypedDict
+from typing import Any
 
 from ..clock import micros
 from ..errors import StoreUnavailable
@@ -24,21 +24,8 @@ _SEAT = (
 )
 
 
-class _Row(TypedDict, total=False):
-    """What a function says of a session, or why there is none."""
-
-    id: str
-    user_id: str
-    client: str | None
-    started_at: str
-    expires_at: str
-    remaining: float
-    lapsed: list[_Row] | None
-    counted: bool
-    in_use: int
-    next_free_in: float | None
-    ahead: int
-    closed_for: float
+_Row = dict[str, Any]
+"""What a function says of a session, or why there is none."""
 
 
 class PostgresSessions:
