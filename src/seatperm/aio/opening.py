@@ -111,6 +111,9 @@ async def open_tenants(
         raise InvalidValue("threads", threads, "a number of threads, 1 or more")
     if on_invitation is not None and not callable(on_invitation):
         raise InvalidValue("on_invitation", on_invitation, "a function of an Invitation, or None")
+    if clock is not None and not hasattr(clock, "elapsed"):
+        raise InvalidValue("clock", clock, "a clock, such as a seatperm.testing.ManualClock")
+    loaded = catalog if isinstance(catalog, Catalog) else await asyncio.to_thread(Catalog.load, catalog)
     seats = store if session_store is None and isinstance(store, str) else session_store
     url = without_secrets(store) if isinstance(store, str) else getattr(store, "url", "")
     on_bridge = native.has_directory(store) and native.has_sessions(seats)
@@ -136,7 +139,6 @@ async def open_tenants(
             )
             return evolve(made, waiting=mode.waiting, stores=stack.pop_all())
 
-    loaded = catalog if isinstance(catalog, Catalog) else await asyncio.to_thread(Catalog.load, catalog)
     if on_bridge:
         await asyncio.to_thread(native.load, store, seats)
     made: list[plain.Tenants] = []
@@ -209,7 +211,9 @@ def _directory(mode: Mode, store: str | DirectoryStore, opened: ExitStack) -> Di
         opener = open_directory if isinstance(mode, Threads) else native.open_directory
         store = opener(store)
         opened.callback(store.close)
-    return cast(DirectoryStore, Guarded(store, mode)) if isinstance(mode, Threads) and store is not None else store
+    if isinstance(mode, Threads) and hasattr(store, "change"):
+        return cast(DirectoryStore, Guarded(store, mode))
+    return store
 
 
 def _sessions(mode: Mode, store: str | SessionStore | None, clock: Clock, opened: ExitStack) -> SessionStore | None:
@@ -217,7 +221,9 @@ def _sessions(mode: Mode, store: str | SessionStore | None, clock: Clock, opened
         opener = open_sessions if isinstance(mode, Threads) else native.open_sessions
         store = opener(store, clock)
         opened.callback(store.close)
-    return cast(SessionStore, Guarded(store, mode)) if isinstance(mode, Threads) and store is not None else store
+    if isinstance(mode, Threads) and store is not None and hasattr(store, "acquire"):
+        return cast(SessionStore, Guarded(store, mode))
+    return store
 
 
 def _in_the_loop(mode: Mode, on_invitation: OnInvitationAwaited) -> OnInvitation:
