@@ -6,7 +6,8 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from email.message import Message
 from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ class Reply:
     """What the application answered."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Message
     body: Any
     text: str
 
@@ -41,17 +42,17 @@ class Browser:
         request = Request(self.url + path, method=method, data=urlencode(form).encode() if form else None)
         try:
             with build_opener(HTTPCookieProcessor(self.jar)).open(request, timeout=20) as response:
-                status, headers, text = response.status, dict(response.headers), response.read().decode()
+                status, headers, text = response.status, response.headers, response.read().decode()
         except HTTPError as error:
             with error:
-                status, headers, text = error.code, dict(error.headers), error.read().decode()
+                status, headers, text = error.code, error.headers, error.read().decode()
         return Reply(status, headers, json.loads(text) if "json" in headers.get("Content-Type", "") else None, text)
 
     def sign_in(self, user: str, **more: str) -> Reply:
         return self.call("POST", "/sign-in", user=user, password=user[::-1], **more)
 
 
-@pytest.fixture(params=["flask", "django"])
+@pytest.fixture(params=["flask", "django", "fastapi", "litestar"])
 def url(request: pytest.FixtureRequest) -> Iterator[str]:
     """Start the application on a port of its own."""
     command = [sys.executable, "-W", "error", str(EXAMPLES / f"{request.param}_app.py"), "--port", "0"]

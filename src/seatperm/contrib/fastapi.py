@@ -1,0 +1,107 @@
+"""seatperm in a FastAPI application: sign-in takes a seat, dependencies say what a route needs.
+
+    auth = Seatperm(org)
+    auth.install(app)
+
+    @app.get("/invoices/{id}")
+    async def show(invoice: Annotated[Invoice, auth.needs("sales.invoices", "view", load=find_invoice)]): ...
+
+The organization may be of `seatperm.open` (it is asked in worker threads) or of `seatperm.aio.open` (it is awaited).
+Needs the extra `fastapi`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from attrs import define, evolve
+from fastapi import Depends, FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.requests import HTTPConnection
+
+from . import starlette
+from .starlette import ROUTE, found, listed, marked, public
+from .web import Route
+
+__all__ = ["Seatperm", "public", "routes"]
+
+
+@define(eq=False, repr=False)
+class Seatperm(starlette.Seatperm):
+    """The seats and the checks of a FastAPI application.
+
+    Args:
+        organization: the organization, or a function from the request to its organization.
+        carrier: how tokens travel: a `Cookie` unless said, or a `Bearer`.
+        reasons: whether a denial tells its user why.
+    """
+
+    @property
+    def signed_in(self) -> Any:
+        """The dependency of a route that is for whoever has a session; it gives the session."""
+
+        async def session(connection: HTTPConnection) -> object:
+            return await self.session(connection)
+
+        return Depends(marked(session))
+
+    def needs(
+        self,
+        resource: str,
+        action: str,
+        *,
+        scope: str | None = None,
+        load: Callable[..., object] | None = None,
+        hide_existence: bool = False,
+    ) -> Any:
+        """Return the dependency of a route that only who may do this can call.
+
+        It gives the record, or, without `load`, the session.
+
+        Args:
+            resource, action: as `Organization.can`.
+            scope: the scope that is asked; without one, and without a record, every record is.
+            load: a dependency that returns the record, such as from what stands in the path, None (a 404) where
+                there is none. It is called once, for who is signed in.
+            hide_existence: who may not gets a 404, as where there is nothing.
+
+        Raises:
+            UnknownResource, UnknownAction, UnknownScope: the catalog has none of that name; at the first request
+                where each has an organization of its own.
+        """
+        need = self.need(resource, action, scope, hide_existence)
+
+        async def session(connection: HTTPConnection) -> object:
+            return await self.session(connection)
+
+        async def asked(connection: HTTPConnection, taken_up: object = Depends(session)) -> object:
+            await self.require(connection, need)
+            return taken_up
+
+        async def asked_about(
+            connection: HTTPConnection, _session: object = Depends(session), record: object = Depends(load)
+        ) -> object:
+            await self.require(connection, need, found(record))
+            return record
+
+        return Depends(marked(asked if load is None else asked_about, need))
+
+
+def routes(app: FastAPI) -> Iterator[Route]:
+    """Iterate over the routes of an application, and what each asks."""
+    for entry in app.routes:
+        for route in listed([entry], ""):
+            if isinstance(entry, APIRoute):
+                for asks in _dependencies([entry.dependant]):
+                    route = evolve(route, needs=(*route.needs, *asks.needs), signed_in=True)
+            yield route
+
+
+def _dependencies(dependants: Iterable[Dependant]) -> Iterator[Route]:
+    for dependant in dependants:
+        asks = getattr(dependant.call, ROUTE, None)
+        if isinstance(asks, Route) and asks.signed_in:
+            yield asks
+        yield from _dependencies(dependant.dependencies)
