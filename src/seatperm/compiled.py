@@ -32,6 +32,9 @@ Slots = Mapping[str, Mapping[str, Slot]]
 Reach = tuple[str, str, str]
 """A resource, one of its actions, and a scope."""
 
+ROWS = 2_000
+"""How many different rows are remembered unless said: more would take more memory than the rows of those users."""
+
 _Terms = tuple[str, frozenset[str], bool]
 _Entries = frozenset[tuple[str, Entry]]
 
@@ -65,7 +68,7 @@ class Compiled:
         nothing: the row of who is allowed nothing.
     """
 
-    def __init__(self, catalog: Catalog, *, rows: int = 100_000) -> None:
+    def __init__(self, catalog: Catalog, *, rows: int = ROWS) -> None:
         """Number the catalog.
 
         Args:
@@ -95,9 +98,10 @@ class Compiled:
         self._everyone = self._paint({USERS: (Grant("view", scope=OWN),)})[0]
         self._of_base = lru_cache(maxsize=1_000)(self._base)
         self._of_license = lru_cache(maxsize=1_000)(self._license)
+        self._same_terms = lru_cache(maxsize=1_000)(_same)
         self._remember(rows)
 
-    def with_roles(self, catalog: Catalog, *, rows: int = 10_000) -> Compiled:
+    def with_roles(self, catalog: Catalog, *, rows: int = ROWS) -> Compiled:
         """Return the tables of a catalog that differs from this one in its roles only; the numbering is shared.
 
         Args:
@@ -112,7 +116,7 @@ class Compiled:
     def _remember(self, rows: int) -> None:
         self._of_role = lru_cache(maxsize=None)(self._role)
         self._of_everything = lru_cache(maxsize=None)(self._everything)
-        self._of_held = lru_cache(maxsize=rows)(self._live)
+        self._of_held = lru_cache(maxsize=min(rows, 1_000))(self._live)
         self._of_all = lru_cache(maxsize=rows)(self._row)
 
     def slot(self, resource: str, action: str, scope: str | None = None) -> Slot:
@@ -141,7 +145,7 @@ class Compiled:
         """
         if not user.active:
             return self.nothing, None
-        terms = (license.package, frozenset(license.add_ons), is_valid(license, now))
+        terms = self._same_terms((license.package, frozenset(license.add_ons), is_valid(license, now)))
         held = frozenset(role for role, until in user.roles.items() if until is None or now < until)
         overrides = [(path, it.entry) for path, it in user.overrides.items() if it.until is None or now < it.until]
         row = self._of_all(terms, self._of_held(terms, held), frozenset(user.base.items()), frozenset(overrides))
@@ -350,6 +354,10 @@ def holdings(user: Holder) -> Hashable:
     """Return what is equal for users who may do the same, by whatever catalog and license, at whatever moment."""
     overrides = frozenset((path, it.entry, it.until) for path, it in user.overrides.items())
     return user.active, frozenset(user.roles.items()), frozenset(user.base.items()), overrides
+
+
+def _same(value: _Terms) -> _Terms:
+    return value
 
 
 def _bits(numbers: Iterable[int]) -> int:

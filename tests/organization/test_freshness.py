@@ -241,7 +241,7 @@ class Watched(dict[str, Any]):
         return dropped
 
 
-@pytest.mark.parametrize("dropped", ["rows", "users", "_held"])
+@pytest.mark.parametrize("dropped", ["rows", "users", "_changing"])
 def test_who_asks_in_the_middle_of_a_refresh_leaves_no_older_table_behind(
     two: Two, clock: ManualClock, dropped: str
 ) -> None:

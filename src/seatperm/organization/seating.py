@@ -215,13 +215,13 @@ class Seating:
         """Once a process, end in the history what is over and was never told: its teller was killed in between."""
         if self._settled or not self.retention:
             return
-        self._settled = True
         now, lease = self.view.now(), timedelta(seconds=self.lease)
         begun = [past for past in self._going_on(now) if past.began + lease < now]
         live = {seat.id for seat in self.store.live(self.view.id)} if begun else set[str]()
         over = [past for past in begun if past.id not in live]
         if over:
             self._tell(None, (), [evolve(past, ended=past.began + lease, how="lost") for past in over])
+        self._settled = True
 
     def _going_on(self, now: datetime) -> Iterator[Past]:
         return (past for past in self.view.directory.history(self.view.id, since=now) if past.ended is None)
@@ -247,16 +247,21 @@ class Seating:
 
     def _tell_ends(self, seats: Collection[Seat], actor: str | None, *, how: str) -> None:
         """Tell of endings; what can't be told now, nobody else could tell: it is told with the next ones."""
+        owed = deque[_Endings]()
+        with suppress(IndexError):  # another thread may take some of them
+            while True:
+                owed.append(self._owed.popleft())
         if seats:
-            self._owed.append(_Endings(actor, seats, how, self.view.now()))
-        while self._owed:
-            owed = self._owed.popleft()
+            owed.append(_Endings(actor, seats, how, self.view.now()))
+        while owed:
             try:
-                ends = [self._end(seat, owed.how) for seat in owed.seats]
-                self._tell(owed.actor, ends, [self._past(seat, owed.how, owed.at) for seat in owed.seats])
+                ends = [self._end(seat, owed[0].how) for seat in owed[0].seats]
+                pasts = [self._past(seat, owed[0].how, owed[0].at) for seat in owed[0].seats]
+                self._tell(owed[0].actor, ends, pasts)
             except BaseException:
-                self._owed.appendleft(owed)
+                self._owed.extendleft(reversed(owed))
                 raise
+            owed.popleft()
 
     def _end(self, seat: Seat, how: str) -> Happening:
         when = {"expired_at": seat.expires_at.isoformat()} if how == "expired" else {}

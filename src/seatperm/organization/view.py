@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Hashable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from itertools import islice
 from math import inf
 from time import monotonic
 from typing import TypeVar
-from weakref import WeakValueDictionary
 
 from attrs import define, evolve, field
 
 from .. import rules
 from ..catalog import Catalog, Role
 from ..clock import Clock
-from ..compiled import Compiled, Slots, holdings
+from ..compiled import Compiled, Slots
 from ..directory import Organization, User
 from ..errors import InvalidValue, SeatpermError, StoreUnavailable
 from ..stores import DirectoryStore, Notifying
@@ -27,9 +26,6 @@ V = TypeVar("V")
 
 NEVER = -inf
 """An elapsed time that has always passed."""
-
-NOBODY = User("", "", "", state="invited")
-"""Who holds what an unknown user holds."""
 
 HEARD = 0.05
 """Seconds between two looks at whether the store was told of a change."""
@@ -43,6 +39,9 @@ CACHED_USERS = 100_000
 Tables = tuple[Callable[[], float], float, Mapping[str, bytes], Slots, Mapping[str, Slots]]
 """What a check looks at: the clock, until when the rows hold, the rows, and where they have their answers: `slots`
 and `slots_at` of `Compiled`."""
+
+Timeline = tuple[tuple[bytes, datetime | None], ...]
+"""Tables that follow each other, each with the moment up to which it holds; the last one for ever."""
 
 
 class NeverHeld:
@@ -58,8 +57,8 @@ class View:
     `tables` may be used as it is until its deadline; after that, `fresh` asks the store for its revision and
     drops what has changed. A store that does not answer leaves everything in force for `max_stale`.
 
-    Of a user only the table is kept, and what the user holds, which everyone with the same holdings shares: both
-    cost next to nothing. The whole record is kept of those whom `user` was asked for, as checks with a record do.
+    Of a user only the table is kept, which everyone with the same roles shares, and, where time will change it, the
+    tables that follow. The whole record is kept of those whom `user` was asked for, as checks with a record do.
 
     Attributes:
         id: the organization's id.
@@ -96,8 +95,7 @@ class View:
     tables: Tables = field(init=False)
     generation: int = field(init=False, default=0)
     _reader: Reader = field(init=False)
-    _held: dict[str, User] = field(init=False, factory=dict)
-    _holders: WeakValueDictionary[Hashable, User] = field(init=False, factory=WeakValueDictionary)
+    _changing: dict[str, Timeline] = field(init=False, factory=dict)
     _answered: float = field(init=False)
     _until: float = field(init=False, default=NEVER)
     _heard: int | None = field(init=False, default=None)
@@ -174,16 +172,18 @@ class View:
         if row is not None:
             return row
         generation = self.generation
-        user = self.users.get(id) or self._held.get(id) or self.as_known(self.directory.user(self.id, id)) or NOBODY
-        row, until = self._compute(user)
+        timeline = self._changing.get(id) or self._timeline(id)
+        now = self.now()
+        row, until = next((row, until) for row, until in timeline if until is None or now < until)
         with self._lock:
             if generation == self.generation:
                 self._keep(self.rows, id, row)
-                self._keep(self._held, id, self._alike(user))
-                if until is not None and (self._changes_at is None or until < self._changes_at):
-                    self._changes_at = until
-                    self._until = min(self._until, self._elapsed_at(until))
-                    self._hold(min(self.deadline, self._elapsed_at(until)))
+                if until is not None:
+                    self._keep(self._changing, id, timeline)
+                    if self._changes_at is None or until < self._changes_at:
+                        self._changes_at = until
+                        self._until = min(self._until, self._elapsed_at(until))
+                        self._hold(min(self.deadline, self._elapsed_at(until)))
         return row
 
     def user(self, id: str) -> User | None:
@@ -222,7 +222,7 @@ class View:
 
     def row_of(self, user: User) -> bytes:
         """Return the table that a user has now."""
-        return self._compute(user)[0]
+        return self.compiled.row(self.record.license, user, self.now())[0]
 
     def barred(self, user: User | None) -> str | None:
         """Return why a user may not be signed in, None where nothing is in the way (rule 1, and section 5)."""
@@ -237,8 +237,17 @@ class View:
         renews = self.allows(user.id, "organization.license", "edit", self.catalog.scopes[-1])
         return None if renews else "license_not_valid"
 
-    def _compute(self, user: User) -> tuple[bytes, datetime | None]:
-        return self.compiled.row(self.record.license, user, self.now())
+    def _timeline(self, id: str) -> Timeline:
+        """Return a user's tables from now on, the present one first."""
+        user = self.users.get(id) or self.as_known(self.directory.user(self.id, id))
+        if user is None:
+            return ((self.compiled.nothing, None),)
+        row, until = self.compiled.row(self.record.license, user, self.now())
+        timeline = [(row, until)]
+        while until is not None:
+            row, until = self.compiled.row(self.record.license, user, until)
+            timeline.append((row, until))
+        return tuple(timeline)
 
     def _refresh(self) -> None:
         asked, heard = self.clock.elapsed(), self._notified()
@@ -250,7 +259,10 @@ class View:
             if asked - self._answered >= self.max_stale:
                 raise
         if self._elsewhen():
-            self.rows.clear()
+            if self.clock.now() < self._now:
+                self._drop_all()
+            for id in self._changing:
+                self.rows.pop(id, None)
             self._changes_at = None
             self.generation += 1
         self._now = self.clock.now()
@@ -293,18 +305,21 @@ class View:
         if changes.organization or changes.revision < self.record.revision:  # earlier: the store was put back
             record = evolve(self.stored_record(), revision=changes.revision)
             self.record = self._with_tables(record, self.record.roles)
-            self.users.clear()
-            self._held.clear()
-            self.rows.clear()
+            self._drop_all()
             self._changes_at = None
         else:
             self.record = evolve(self.record, revision=changes.revision)
             for id in changes.users:
                 self.users.pop(id, None)
-                self._held.pop(id, None)
+                self._changing.pop(id, None)
                 self.rows.pop(id, None)
         # Last: who reads the new generation finds nothing that was dropped.
         self.generation += 1
+
+    def _drop_all(self) -> None:
+        self.users.clear()
+        self._changing.clear()
+        self.rows.clear()
 
     def _with_tables(self, record: Organization, before: Mapping[str, Role]) -> Organization:
         """Return the record, its own roles compiled where they differ from those before."""
@@ -312,14 +327,6 @@ class View:
             catalog = self._reader.catalog_of(record)
             self.compiled = self.vendor.with_roles(catalog) if record.roles else self.vendor
         return record
-
-    def _alike(self, user: User) -> User:
-        """Return the one record that stands for everyone who holds what the user holds."""
-        held = holdings(user)
-        alike = self._holders.get(held)
-        if alike is None:
-            alike = self._holders[held] = evolve(user, id="", email="", name="", staff=None, invitation=None, person="")
-        return alike
 
     def _keep(self, kept: dict[str, V], id: str, value: V) -> None:
         if len(kept) >= self.cached_users:
