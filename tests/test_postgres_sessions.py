@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import cycle
 from typing import ClassVar
 
 import pytest
@@ -89,16 +90,17 @@ def said(answer: Seat | Full | bool | None) -> object:
 def test_every_call_is_answered_as_the_memory_store_does(
     schema: str, calls: list[tuple[object, ...]], organization: str
 ) -> None:
-    """Any calls one after another, while no time passes, in an organization of any name."""
-    model, store = MemorySessions(ManualClock()), PostgresSessions(schema)
+    """Any calls one after another by two hosts, while no time passes, in an organization of any name."""
+    model, store, other = MemorySessions(ManualClock()), PostgresSessions(schema), PostgresSessions(schema)
+    hosts = cycle([store, other, other])
     place = f"{organization}-{secrets.token_hex(6)}"
     asked: list[SeatRequest] = []
     tokens = ["never given"]
 
     def both(verb: str, *values: object, **named: object) -> None:
-        assert said(getattr(store, verb)(*values, **named)) == said(getattr(model, verb)(*values, **named))
+        assert said(getattr(next(hosts), verb)(*values, **named)) == said(getattr(model, verb)(*values, **named))
 
-    with closing(store):
+    with closing(store), closing(other):
         for verb, *rest in calls:
             match verb, rest:
                 case "acquire", [dict(asking)]:
