@@ -81,11 +81,17 @@ class JSONSessions:
         with self._book(organization, writing=False) as (book, now):
             return next((seat(held, now) for held in book["sessions"] if held["token"] == token_hash), None)
 
-    def renew(self, organization: str, token_hash: str, lease: float) -> Seat | None:
+    def renew(
+        self, organization: str, token_hash: str, lease: float, *, new_token_hash: str | None = None
+    ) -> Seat | None:
         """Let the live session's lease run for `lease` seconds from now; None once it is over."""
         with self._book(organization) as (book, now):
-            held = next((held for held in book["sessions"] if held["token"] == token_hash), None)
-            return None if held is None else self._prolonged(held, now, lease)
+            for known in (token_hash, new_token_hash):
+                held = next((held for held in book["sessions"] if held["token"] == known), None)
+                if held is not None:
+                    held["token"] = new_token_hash or token_hash
+                    return self._prolonged(held, now, lease)
+            return None
 
     def release(self, organization: str, session_id: str, token_hash: str | None) -> bool:
         """End a live session, if the token is its own, or None is given; tell whether it did."""
@@ -95,6 +101,9 @@ class JSONSessions:
                 held for held in book["sessions"] if held["id"] != session_id or token_hash not in (None, held["token"])
             ]
             return len(book["sessions"]) < before
+
+    def epoch(self, organization: str) -> None:
+        """Return None: what this file keeps is on the disk before `acquire` returns."""
 
     def live(self, organization: str) -> Iterator[Seat]:
         """Iterate over the live sessions, first started first."""
@@ -108,11 +117,14 @@ class JSONSessions:
     def _decide(self, book: Book, now: int, request: SeatRequest) -> Seat | Full:
         held = next((held for held in book["sessions"] if is_same(held, request)), None)
         if held is None and not has_room(book, request):
+            ahead = 0
             if request.ticket is not None:
                 ends = now + micros(request.patience)
                 book["queue"][request.ticket] = Waiter(user=request.user_id, holds=sorted(request.holds), ends=ends)
+                ahead = list(book["queue"]).index(request.ticket)
             first = min((held["ends"] for held in book["sessions"]), default=None)
-            return Full(in_use(book, request), None if first is None else (first - now) / 1_000_000)
+            next_free_in = None if first is None else (first - now) / 1_000_000
+            return Full(in_use(book, request), next_free_in, ahead=ahead)
         if request.ticket is not None:
             book["queue"].pop(request.ticket, None)
         if held is None:

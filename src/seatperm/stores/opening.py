@@ -117,8 +117,8 @@ def _brought(url: str, scheme: str, own: dict[str, str]) -> object:
         return None
     try:
         return entry.load()
-    except (ImportError, AttributeError) as error:
-        found = f"the store {entry.value!r} of another package can't be loaded ({error})"
+    except Exception as error:  # whatever another package does when it is imported
+        found = f"the store {entry.value!r} of another package can't be loaded ({error!r})"
         raise StoreUnavailable(without_secrets(url), found) from error
 
 
