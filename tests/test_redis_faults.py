@@ -14,8 +14,9 @@ from threading import Barrier, Thread
 from typing import Literal
 
 import pytest
+from attrs import evolve
 
-from seatperm.errors import StoreUnavailable
+from seatperm.errors import InvalidValue, StoreUnavailable
 from seatperm.sessions import Full, Seat, SeatRequest
 from seatperm.stores.redis_sessions import RedisSessions, keys
 from seatperm.testing.servers.base import ServerMissing
@@ -141,6 +142,42 @@ def test_a_key_that_the_server_threw_away_is_lost_data(server: RedisServer, stor
     time.sleep(LEASE)
     assert granted(store, request("ann", "desk", epoch=epoch))
     assert [seat.client for seat in store.live("kauri")] == ["desk"]
+
+
+def test_a_queue_that_the_server_threw_away_keeps_nobody_out(server: RedisServer, store: RedisSessions) -> None:
+    """Nobody is left in front who could never be passed."""
+    mine = request("ann", limit=1)
+    granted(store, mine)
+    assert isinstance(store.acquire(request("ben", limit=1, ticket="b")), Full)
+    server.ask(f"DEL {keys('seatperm', 'kauri')[3].decode()}")
+    assert store.release("kauri", mine.session_id, mine.token_hash)
+    granted(store, request("cat", limit=1))
+
+
+def test_a_request_that_arrives_again_after_its_token_was_renewed_takes_no_second_seat(store: RedisSessions) -> None:
+    """However late; and an id that is somebody else's by now is a mistake, not a seat."""
+    for mine in (request("ann", limit=9), request("ann", "desk", limit=9)):
+        seat = granted(store, mine)
+        assert store.renew("kauri", mine.token_hash, 60, new_token_hash=f"{mine.token_hash}-2") is not None
+        assert granted(store, mine).id == seat.id
+        for other in (
+            evolve(mine, user_id="ben"),
+            evolve(mine, client="phone"),
+            evolve(mine, user_id="c", client=None),
+        ):
+            with pytest.raises(InvalidValue, match="an id that no other session has"):
+                store.acquire(other)
+    assert len(list(store.live("kauri"))) == 2
+
+
+def test_an_empty_token_ends_nothing(store: RedisSessions) -> None:
+    """Only None says that no token is needed."""
+    mine = request("ann")
+    granted(store, mine)
+    assert not store.release("kauri", mine.session_id, "")
+    assert store.renew("kauri", "", 60) is None
+    assert store.find("kauri", "") is None
+    assert store.release("kauri", mine.session_id, None)
 
 
 # Rules 4 and 10: lost answers, servers that do not answer

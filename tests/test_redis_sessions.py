@@ -89,6 +89,7 @@ def test_every_call_is_answered_as_the_memory_store_does(
     place = f"{organization}-{secrets.token_hex(6)}"
     asked: list[SeatRequest] = []
     tokens = ["never given"]
+    rotated = set[str]()
 
     def both(verb: str, *values: object, **named: object) -> None:
         assert said(getattr(store, verb)(*values, **named)) == said(getattr(model, verb)(*values, **named))
@@ -105,16 +106,18 @@ def test_every_call_is_answered_as_the_memory_store_does(
                     )
                     tokens.append(asked[-1].token_hash)
                     both("acquire", asked[-1])
-                case "again", [int(which)] if asked:
+                case "again", [int(which)] if asked and asked[which % len(asked)].token_hash not in rotated:
                     both("acquire", asked[which % len(asked)])
                 case "find", [int(which)]:
                     both("find", place, tokens[which % len(tokens)])
                 case "renew", [int(which)]:
                     both("renew", place, tokens[which % len(tokens)], 60)
                 case "rotate", [int(which)]:
-                    tokens.append(f"r{len(tokens)}")
-                    both("renew", place, tokens[which % (len(tokens) - 1)], 60, new_token_hash=tokens[-1])
-                    both("renew", place, tokens[which % (len(tokens) - 1)], 60, new_token_hash=tokens[-1])
+                    old, fresh = tokens[which % len(tokens)], f"r{len(tokens)}"
+                    tokens.append(fresh)
+                    rotated.add(old)
+                    both("renew", place, old, 60, new_token_hash=fresh)
+                    both("renew", place, old, 60, new_token_hash=fresh)
                 case "release", [int(which), str(whose)] if asked:
                     request = asked[which % len(asked)]
                     token = {"own": request.token_hash, "none": None, "another's": tokens[0]}[whose]

@@ -87,7 +87,7 @@ def test_what_is_left_out_is_safe() -> None:
     assert read.connection == {"db": 0, "ssl_cert_reqs": "required", "ssl_check_hostname": True}
     assert (read.timeout, read.socket_timeout, read.socket_connect_timeout) == (5, 2, 2)
     assert RedisURL.parse("redis://host?socket_timeout=8").timeout == 10
-    assert RedisURL.parse("redis://host?socket_timeout=8&timeout=3").socket_timeout == 3
+    assert RedisURL.parse("redis://host?socket_timeout=8&timeout=3").socket_timeout == 2.7
     assert RedisURL.parse("rediss://host?ssl_cert_reqs=none").connection["ssl_check_hostname"] is False
 
 

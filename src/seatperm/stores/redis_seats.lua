@@ -10,7 +10,7 @@
 --   queue     tickets by place
 --   patience  tickets by the end of their places
 --   kept      what this very call answered, for when it is sent again because the answer was lost
--- A client is '' or '+' and its name, and so is a ticket; holds and reserved are '' or JSON. Times are microseconds.
+-- A client is '' or '+' and its name, and so are a ticket and the token that `release` is given; holds and reserved are '' or JSON. Times are microseconds.
 -- Answers are JSON, which the driver reads as one text, and in them moments are texts, for all their digits.
 
 local seats, ends, queue, patience, kept = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -138,7 +138,7 @@ local verbs = {}
 
 function verbs.acquire(named, mode, keep, lease, limit, per_user, user, client, id, token, ticket, wait, reserved, holds)
   keep, lease, limit, per_user = tonumber(keep), tonumber(lease), tonumber(limit), per_user == '1'
-  local field = client ~= '' and client_field(user, client) or 't:' .. token
+  local field = client ~= '' and client_field(user, client) or 's:' .. id
 
   local first = call('ZRANGE', ends, 0, 0, 'WITHSCORES')
   local gone
@@ -148,11 +148,15 @@ function verbs.acquire(named, mode, keep, lease, limit, per_user, user, client, 
     for _, dead in ipairs(call('ZRANGEBYSCORE', patience, '-inf', now)) do
       drop_waiter(dead)
     end
+    if call('ZCARD', patience) ~= call('ZCARD', queue) then
+      call('DEL', queue, patience)
+      queued = false
+    end
   end
 
-  local is = call('HMGET', seats, 'sessions', 'users', 'number', 'epoch', 'run', 'shut', field, 'u:' .. user)
+  local is = call('HMGET', seats, 'sessions', 'users', 'number', 'epoch', 'run', 'shut', field, 's:' .. id, 'u:' .. user)
   local sessions, users, number = tonumber(is[1] or 0), tonumber(is[2] or 0), tonumber(is[3] or 0)
-  local epoch, shut, held, own = is[4], tonumber(is[6] or 0), is[7], tonumber(is[8] or 0)
+  local epoch, shut, held, taken, own = is[4], tonumber(is[6] or 0), is[7], is[8], tonumber(is[9] or 0)
 
   -- Rule 9. Where one of the keys is gone alone, the server threw it away: then all is lost.
   local torn = call('ZCARD', ends) ~= sessions
@@ -160,7 +164,7 @@ function verbs.acquire(named, mode, keep, lease, limit, per_user, user, client, 
   local anew = mode == 'wait' and (epoch or named ~= '') and server_run() ~= is[5]
   if torn then
     call('DEL', seats, ends, queue, patience)
-    sessions, users, held, own, first, queued = 0, 0, false, 0, nil, false
+    sessions, users, held, taken, own, first, queued = 0, 0, false, false, 0, nil, false
   end
   if lost or anew then
     if mode == 'wait' or (lost and mode == 'check') then
@@ -170,7 +174,15 @@ function verbs.acquire(named, mode, keep, lease, limit, per_user, user, client, 
     stay(seats, keep)
   end
 
-  local of = held and (client ~= '' or held == id) and session(held)
+  -- The same client's session, or that of the same request sent before, whatever its token is by now.
+  local of
+  if held then
+    held = client ~= '' and held or id
+    of = session(held)
+  end
+  if (taken and not of) or (of and (of[1] ~= user or of[2] ~= client)) then
+    return '[3]'
+  end
   if not of then
     local in_use = per_user and users or sessions
     local full = in_use
@@ -310,7 +322,7 @@ function verbs.release(id, token)
     return 'true'
   end
   local of = live_end(id) and session(id)
-  if not of or (token ~= '' and token ~= of[4]) then
+  if not of or (token ~= '' and token ~= '+' .. of[4]) then
     return 'false'
   end
   remove(id, of)

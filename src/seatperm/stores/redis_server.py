@@ -149,10 +149,13 @@ class Lines:
     def _line(self, until: float) -> Line:
         if self._closed:
             raise self._unavailable("it is closed")
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return self._dial(max(0.001, until - time.monotonic()))
+        left = until - time.monotonic()
+        if left >= self._url.socket_timeout:
+            try:
+                return self._idle.pop()
+            except IndexError:
+                pass
+        return self._dial(max(0.001, left))
 
     def _dial(self, seconds: float) -> Line:
         url = self._url
@@ -190,8 +193,15 @@ class Lines:
     def _place(self, settings: Mapping[str, object]) -> tuple[str, int]:
         if self._url.kind == "one":
             return self._url.hosts[0]
-        timeouts = {name: settings[name] for name in ("socket_timeout", "socket_connect_timeout")}
-        options = {**self._url.sentinels, **timeouts, "ssl": self._url.tls, "protocol": 2}
+        # All of them may be asked, one after another, and the driver would ask each ten times over.
+        timeouts = ("socket_timeout", "socket_connect_timeout")
+        options = {
+            **self._url.sentinels,
+            **{name: float(str(settings[name])) / len(self._url.hosts) for name in timeouts},
+            "ssl": self._url.tls,
+            "protocol": 2,
+            "retry": Retry(NoBackoff(), 0),
+        }
         make: Any = Sentinel  # which says nothing of its types
         sentinel = make(self._url.hosts, sentinel_kwargs=options)
         try:
@@ -209,8 +219,9 @@ class Lines:
 
     def _drop(self) -> None:
         """Close the connections that nobody uses: where one is lost, the others likely are."""
-        while self._idle:
-            self._idle.pop().connection.disconnect()
+        idle, self._idle = self._idle, []
+        for line in idle:
+            line.connection.disconnect()
 
     def _unavailable(self, cause: str) -> StoreUnavailable:
         return StoreUnavailable(self._url.shown, cause)
@@ -263,7 +274,7 @@ class Cluster:
                 startup_nodes=[node(host, port) for host, port in url.hosts],
                 ssl=url.tls,
                 socket_timeout=url.socket_timeout,
-                socket_connect_timeout=url.socket_connect_timeout,
+                socket_connect_timeout=min(url.socket_connect_timeout, url.timeout / (len(url.hosts) + 1)),
                 max_connections=url.max_connections,
                 retry=Retry(NoBackoff(), 0),
                 protocol=2,

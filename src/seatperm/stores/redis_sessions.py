@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from ..errors import MissingExtra, StoreUnavailable
+from ..errors import InvalidValue, MissingExtra, StoreUnavailable
 from ..sessions import Full, Seat, SeatRequest
 from .redis_script import Server
 from .redis_url import RedisURL
@@ -43,7 +43,11 @@ class RedisSessions:
         self.url = self._where.shown
 
     def acquire(self, request: SeatRequest) -> Seat | Full:
-        """Take a seat, or say that there is none."""
+        """Take a seat, or say that there is none.
+
+        Raises:
+            InvalidValue: another user or client has a session of that id.
+        """
         client = request.client
         answer = self._ask(
             b"acquire",
@@ -55,10 +59,10 @@ class RedisSessions:
             b"%d" % request.limit,
             b"1" if request.per_user else b"0",
             _bytes(request.user_id),
-            b"" if client is None else b"+" + _bytes(client),
+            _named(client),
             _bytes(request.session_id),
             _bytes(request.token_hash),
-            b"" if request.ticket is None else b"+" + _bytes(request.ticket),
+            _named(request.ticket),
             _micros(request.patience),
             _json(dict(request.reserved)) if request.reserved else b"",
             _json(sorted(request.holds)) if request.holds else b"",
@@ -70,6 +74,8 @@ class RedisSessions:
             case [0, in_use, next_free, ahead, gone]:
                 next_free_in = None if next_free < 0 else next_free / 1_000_000
                 return Full(int(in_use), next_free_in, tuple(map(_seat, gone)), int(ahead))
+            case [3]:
+                raise InvalidValue("session_id", request.session_id, "an id that no other session has")
         opens = _time(answer[1]).isoformat(timespec="seconds")
         raise StoreUnavailable(
             self.url,
@@ -79,7 +85,7 @@ class RedisSessions:
 
     def leave(self, organization: str, ticket: str) -> None:
         """Give up a place in the queue."""
-        self._ask(b"leave", organization, b"+" + _bytes(ticket))
+        self._ask(b"leave", organization, _named(ticket))
 
     def find(self, organization: str, token_hash: str) -> Seat | None:
         """Return the live session with this token; None once it is over."""
@@ -96,7 +102,7 @@ class RedisSessions:
 
     def release(self, organization: str, session_id: str, token_hash: str | None) -> bool:
         """End a live session, if the token is its own, or None is given; tell whether it did."""
-        return bool(self._ask(b"release", organization, _bytes(session_id), _bytes(token_hash or "")))
+        return bool(self._ask(b"release", organization, _bytes(session_id), _named(token_hash)))
 
     def epoch(self, organization: str) -> str:
         """Return what names the memory in which the organization's seats are kept, made at the first call."""
@@ -152,6 +158,10 @@ def _seat(row: Sequence[Any]) -> Seat:
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
+
+
+def _named(text: str | None) -> bytes:
+    return b"" if text is None else b"+" + _bytes(text)
 
 
 def _json(value: Mapping[str, int] | list[str]) -> bytes:
