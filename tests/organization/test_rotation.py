@@ -36,6 +36,15 @@ def test_a_rotation_keeps_seat_and_id_and_kills_the_old_token(org: Organization,
     assert len(org.sessions) == 0
 
 
+def test_each_rotation_gives_another_token(org: Organization) -> None:
+    session = org.sign_in("admin")
+    seen = {session.token}
+    for _ in range(5):
+        session.rotate()
+        seen.add(session.token)
+    assert len(seen) == 6
+
+
 def test_other_objects_of_the_session_are_over_at_their_next_call(org: Organization) -> None:
     """Theirs is the old token."""
     session = org.sign_in("admin")

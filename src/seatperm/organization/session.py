@@ -15,7 +15,6 @@ from ..directory import User
 from ..errors import InvalidValue, SessionEnded, StoreUnavailable
 from ..sessions import Seat, new_token, token_hash
 from .asking import Asking
-from .known import Held
 from .seating import Seating
 from .view import NEVER, Tables
 
@@ -341,18 +340,12 @@ def _find(seating: Seating, hash: str, grace: bool) -> tuple[Seat | None, float]
     asked = clock.elapsed()
     held = seating.known.find(hash) if grace else None
     if held is not None and held.boot == clock.boot and asked < seating.ask_at:
-        return _still(held, asked)
+        return held.seat, held.gone
     try:
         seat = seating.store.find(seating.view.id, hash)
     except StoreUnavailable:
         seating.not_answered()
         if held is None or held.boot != clock.boot:
             raise
-        return _still(held, clock.elapsed())
+        return held.seat, held.gone
     return (None, asked) if seat is None else (seat, asked + seat.remaining)
-
-
-def _still(held: Held, now: float) -> tuple[Seat, float]:
-    if now >= held.gone:
-        raise SessionEnded("expired")
-    return held.seat, held.gone
