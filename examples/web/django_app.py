@@ -17,6 +17,8 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.urls import path
+from django.utils.decorators import method_decorator
+from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 from shop import INVOICES, Invoice, build, find_invoice, knows_password
@@ -79,25 +81,20 @@ def invoices(request: HttpRequest) -> HttpResponse:
     return JsonResponse(found, safe=False)
 
 
-@csrf_exempt
-def invoice(request: HttpRequest, id: int) -> HttpResponse:
-    """Show or change one invoice."""
-    view = change if request.method == "PUT" else show
-    answer: HttpResponse = view(request, id=id)
-    return answer
+@method_decorator(csrf_exempt, name="dispatch")
+class InvoiceView(View):
+    """One invoice."""
 
+    @method_decorator(needs("sales.invoices", "view", load=find_invoice, hide_existence=True))
+    def get(self, request: HttpRequest, record: Invoice) -> HttpResponse:
+        """Show it; to whom it is not shown, it is not there."""
+        return JsonResponse(shown(record))
 
-@needs("sales.invoices", "view", load=find_invoice, hide_existence=True)
-def show(request: HttpRequest, record: Invoice) -> HttpResponse:
-    """Show one invoice; to whom it is not shown, it is not there."""
-    return JsonResponse(shown(record))
-
-
-@needs("sales.invoices", "edit", load=find_invoice)
-def change(request: HttpRequest, record: Invoice) -> HttpResponse:
-    """Change an invoice's total."""
-    record.total = QueryDict(request.body)["total"]
-    return JsonResponse(shown(record))
+    @method_decorator(needs("sales.invoices", "edit", load=find_invoice))
+    def put(self, request: HttpRequest, record: Invoice) -> HttpResponse:
+        """Change its total."""
+        record.total = QueryDict(request.body)["total"]
+        return JsonResponse(shown(record))
 
 
 @needs("reports", "view")
@@ -111,7 +108,7 @@ urlpatterns = [
     path("sign-out", sign_out),
     path("me", me),
     path("invoices", invoices),
-    path("invoices/<int:id>", invoice),
+    path("invoices/<int:id>", InvoiceView.as_view()),
     path("reports", reports),
 ]
 

@@ -389,7 +389,13 @@ def _routes(patterns: Sequence[URLPattern | URLResolver], above: str) -> Iterato
         if isinstance(pattern, URLResolver):
             yield from _routes(pattern.url_patterns, path)
         else:
-            view = getattr(pattern.callback, "view_class", None)
-            methods = [] if view is None else [name.upper() for name in view.http_method_names if hasattr(view, name)]
             asks: Route = getattr(pattern.callback, _ROUTE, Route("", ()))
-            yield evolve(asks, path=path, methods=tuple(sorted(set(methods) - {"HEAD", "OPTIONS"})))
+            view = getattr(pattern.callback, "view_class", None)
+            if view is None:
+                yield evolve(asks, path=path)
+                continue
+            for name in view.http_method_names:
+                if hasattr(view, name) and name not in ("head", "options"):
+                    own: Route = getattr(getattr(view, name), _ROUTE, Route("", ()))
+                    needs, signed_in = (*asks.needs, *own.needs), asks.signed_in or own.signed_in
+                    yield evolve(asks, path=path, methods=(name.upper(),), needs=needs, signed_in=signed_in)
