@@ -1,4 +1,7 @@
-"""What the tests of the directory let other processes do: `python directory_worker.py TASK PATH [NUMBER]`."""
+"""What the tests of the directory let other processes do: `python directory_worker.py TASK PATH [NUMBER]`.
+
+The path may be a URL.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,21 @@ from seatperm import audit
 from seatperm.directory import Organization, User, with_role
 from seatperm.errors import SeatpermError
 from seatperm.license import License
-from seatperm.stores.sqlite import SQLiteChange, SQLiteDirectory
+from seatperm.stores import DirectoryChange, DirectoryStore
+from seatperm.stores.opening import open_directory
+from seatperm.stores.sqlite import SQLiteDirectory
 
 NOBODY = 65534
 
 
+def opened(path: str, timeout: float = 30.0) -> DirectoryStore:
+    """Open the store at a path, or at a URL, which says the timeout itself."""
+    return open_directory(path) if "://" in path else SQLiteDirectory(path, timeout=timeout)
+
+
 def make(path: str) -> None:
     """Begin a store: one organization, two users who are at 0."""
-    store = SQLiteDirectory(path)
+    store = opened(path)
     with store.change() as change:
         change.put_organization(Organization("kauri", License("retail")))
         for id in ("ann", "ben"):
@@ -35,7 +45,7 @@ def make(path: str) -> None:
     store.close()
 
 
-def count_on(change: SQLiteChange) -> None:
+def count_on(change: DirectoryChange) -> None:
     """Bring both users on by one, with an event."""
     for id in ("ann", "ben"):
         user = change.user("kauri", id)
@@ -55,7 +65,7 @@ def count_on(change: SQLiteChange) -> None:
 
 def count(path: str) -> NoReturn:
     """Count until killed."""
-    store = SQLiteDirectory(path)
+    store = opened(path)
     print("ready", flush=True)
     while True:
         with store.change() as change:
@@ -64,7 +74,7 @@ def count(path: str) -> NoReturn:
 
 def give(path: str, number: str) -> None:
     """Give ann fifty roles, one at a time, each named after this process."""
-    store = SQLiteDirectory(path)
+    store = opened(path)
     for role in range(50):
         with store.change() as change:
             ann = change.user("kauri", "ann")
@@ -75,7 +85,7 @@ def give(path: str, number: str) -> None:
 def first(path: str, number: str) -> None:
     """Open a store that is not there yet, at a given moment, and add an organization."""
     time.sleep(max(0.0, float(number) - time.time()))
-    with SQLiteDirectory(path).change() as change:
+    with opened(path).change() as change:
         change.put_organization(Organization(f"of-{os.getpid()}", License("retail")))
 
 
@@ -129,7 +139,7 @@ def fill(path: str, number: str) -> None:
 
 def fork(path: str) -> None:
     """Use one store object in parent and child of a `fork()` that falls in the middle of a change."""
-    store = SQLiteDirectory(path, timeout=0.2)
+    store = opened(path, timeout=0.2)
     reading = store.users("kauri")
     next(reading)
     with store.change() as change:

@@ -58,7 +58,7 @@ HASHES = ("0a", "0b")
 MEMBERS = ("s", "S", "ā 1")
 
 places, keys = st.sampled_from(PLACES), st.none() | st.sampled_from(KEYS)
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 times = st.datetimes(timezones=st.just(UTC))
 moments = st.none() | times
 levels = st.sampled_from(["none", "view", "edit"])

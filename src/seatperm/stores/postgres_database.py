@@ -37,6 +37,9 @@ SPARE = 60.0
 ANSWER = 0.9
 """The part of the timeout in which an answer is waited for; in the rest the server is told to give up."""
 
+LOCK = 0.8
+"""The part of the timeout in which a transaction waits for others: it is told so, and not that it took too long."""
+
 Value = str | int | float | bytes | bool | None | list[str] | list[int] | list[str | None]
 Values = tuple[Value, ...]
 Row = tuple[Any, ...]
@@ -264,9 +267,13 @@ class PostgresDatabase:
         process.slots.release()
 
     def _begin(self) -> str:
-        limit = max(1, int(self.timeout * ANSWER * 1000))
-        names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
-        return "BEGIN; " + "; ".join(f"SET LOCAL {name} = {limit}" for name in names)
+        limits = {
+            "lock_timeout": self.timeout * LOCK,
+            "statement_timeout": self.timeout * ANSWER,
+            "idle_in_transaction_session_timeout": self.timeout,
+        }
+        settings = (f"SET LOCAL {name} = {max(1, int(seconds * 1000))}" for name, seconds in limits.items())
+        return "; ".join(["BEGIN", *settings])
 
     def _commit(self, connection: PostgresConnection) -> None:
         try:
