@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -403,6 +404,24 @@ def test_the_peak_of_a_long_history_takes_the_memory_of_those_at_one_time() -> N
 
     assert history.peak(pasts(), None, "session").count == 3
     assert most < 10
+
+
+def test_the_peak_is_never_above_the_limit(catalog: Catalog, tmp_path: Path) -> None:
+    """However threads come and go: who gets a seat begins after the one who gave it back had ended."""
+    with closing(seatperm.open(catalog, f"sqlite:///{tmp_path / 'books.db'}", session_events=False)) as org:
+        org.change_license(session_limit=3)
+        org.users.add(id="ann", email="ann@kauri.example", name="Ann")
+
+        def work(number: int) -> None:
+            for _ in range(12):
+                org.sign_in("ann", wait=timedelta(seconds=60)).end()
+
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(work, range(6)))
+        pasts = [past for past in org.sessions.history() if not past.refused]
+        assert len(pasts) == 72
+        assert {past.how for past in pasts} == {"by_holder"}
+        assert 1 <= org.sessions.peak().count <= 3
 
 
 def test_processes_write_one_history(catalog: Catalog, tmp_path: Path, clock: ManualClock) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from threading import Thread
@@ -144,6 +144,45 @@ def test_until_then_the_session_goes_on_by_either_token(
     assert session.expires_at == clock.now() + LEASE
     session.end()
     assert len(booked.sessions) == 0
+
+
+class Between(MemorySessions):
+    """A session store before whose answer something else happens."""
+
+    meanwhile: Callable[[], None] | None = None
+
+    def _happen(self) -> None:
+        happens, self.meanwhile = self.meanwhile, None
+        if happens is not None:
+            happens()
+
+    def find(self, organization: str, token_hash: str) -> Seat | None:
+        self._happen()
+        return super().find(organization, token_hash)
+
+    def renew(
+        self, organization: str, token_hash: str, lease: float, *, new_token_hash: str | None = None
+    ) -> Seat | None:
+        self._happen()
+        return super().renew(organization, token_hash, lease, new_token_hash=new_token_hash)
+
+
+@pytest.mark.parametrize("call", ["can", "touch", "rotate"])
+def test_a_token_that_another_thread_changes_meanwhile_is_no_end(
+    catalog: Catalog, clock: ManualClock, call: str
+) -> None:
+    """The question is asked again with the fresh one."""
+    seats = Between(clock)
+    with closing(seatperm.open(catalog, "memory://", session_store=seats, clock=clock)) as org:
+        org.users.add(id="ann", email="ann@kauri.example", name="Ann")
+        session = org.sign_in("ann")
+        clock.advance(LEASE / 2)
+        seats.meanwhile = session.rotate
+        if call == "can":
+            assert not session.can("ledger", "view")
+        else:
+            getattr(session, call)()
+        assert org.resume(session.token).id == session.id
 
 
 def test_threads_may_rotate_and_renew_one_session_at_the_same_time(catalog: Catalog) -> None:

@@ -124,7 +124,7 @@ class Seating:
                     self.remember(answer, token, gone)
                     self.turns += answer.id != session_id
                     return answer, token, gone
-                self._tell_ends(answer.lapsed, None, how="expired")
+                self._tell_lapsed(answer.lapsed)
                 if not queued or monotonic() >= until:
                     full = self._exhausted(answer)
                     self.tell_refusal(
@@ -165,7 +165,7 @@ class Seating:
         for seat in ended:
             self.over(seat)
         if ended:
-            self._tell_ends(ended, actor, how="by_other")
+            self._tell_ends(ended, actor, how="by_other", at=store_time(ended[0]))
 
     def not_answered(self) -> None:
         """Leave the store alone for a while: one that is down may take its whole timeout to say so."""
@@ -182,9 +182,9 @@ class Seating:
         past = Past(uuid4().hex, user, client, now, now, str(why["reason"]), refused=True)
         self._tell(actor, [Happening("session.refused", user, {"client": client, **why})], [past])
 
-    def tell_end(self, seat: Seat, actor: str | None, how: str) -> None:
-        """Tell of a session that somebody ended."""
-        self._tell_ends([seat], actor, how=how)
+    def tell_end(self, seat: Seat, actor: str | None, how: str, at: datetime) -> None:
+        """Tell of a session that somebody ended, `at` that moment by the store's wall clock."""
+        self._tell_ends([seat], actor, how=how, at=at)
 
     def _acquire(self, request: SeatRequest) -> Seat | Full:
         try:
@@ -229,7 +229,7 @@ class Seating:
     def _confirm(self, seat: Seat, user: User, session_id: str, token: str, actor: str | None) -> None:
         """Look at the user again and tell of the seat, or give it back."""
         try:
-            self._tell_ends(seat.lapsed, None, how="expired")
+            self._tell_lapsed(seat.lapsed)
             # Between the look at the user and the seat, somebody may have shut the user out.
             self.view.fresh(staleness=0)
             self.admitted(user.id, seat.client, actor)
@@ -245,14 +245,17 @@ class Seating:
         begun = [Past(seat.id, seat.user_id, seat.client, seat.started_at)] if new else []
         self._tell(actor, [Happening(kind, seat.user_id, {"session": seat.id, "client": seat.client})], begun)
 
-    def _tell_ends(self, seats: Collection[Seat], actor: str | None, *, how: str) -> None:
+    def _tell_lapsed(self, seats: Collection[Seat]) -> None:
+        self._tell_ends(seats, None, how="expired", at=self.view.now())
+
+    def _tell_ends(self, seats: Collection[Seat], actor: str | None, *, how: str, at: datetime) -> None:
         """Tell of endings; what can't be told now, nobody else could tell: it is told with the next ones."""
         owed = deque[_Endings]()
         with suppress(IndexError):  # another thread may take some of them
             while True:
                 owed.append(self._owed.popleft())
         if seats:
-            owed.append(_Endings(actor, seats, how, self.view.now()))
+            owed.append(_Endings(actor, seats, how, at))
         while owed:
             try:
                 ends = [self._end(seat, owed[0].how) for seat in owed[0].seats]
@@ -269,7 +272,7 @@ class Seating:
         return Happening("session.ended", seat.user_id, {"session": seat.id, "client": client, "how": how, **when})
 
     def _past(self, seat: Seat, how: str, at: datetime) -> Past:
-        # The store's wall clock and this machine's may differ, and either may have been set.
+        # Wall clocks may have been set.
         ended = max(seat.started_at, min(at, seat.expires_at) if how == "expired" else at)
         return Past(seat.id, seat.user_id, self._kept(seat.user_id, seat.client), seat.started_at, ended, how)
 
@@ -311,6 +314,14 @@ class Seating:
         in_seconds = full.next_free_in
         at = None if in_seconds is None else self.view.now() + timedelta(seconds=in_seconds)
         return SeatsExhausted(self.view.record.license.session_limit, full.in_use, at)
+
+
+def store_time(seat: Seat, passed: float = 0.0) -> datetime:
+    """Return the store's wall time so many seconds after it told of a seat.
+
+    No later than it is, so that nobody's end comes after the beginning of who got the seat next.
+    """
+    return seat.expires_at + timedelta(seconds=passed - seat.remaining)
 
 
 def _asked_for(id: str) -> str | None:

@@ -15,7 +15,7 @@ from ..directory import User
 from ..errors import InvalidValue, SessionEnded, StoreUnavailable
 from ..sessions import Seat, new_token, token_hash
 from .asking import Asking
-from .seating import Seating
+from .seating import Seating, store_time
 from .view import NEVER, Tables
 
 RENEW_AFTER = 0.1
@@ -61,6 +61,7 @@ class Session:
     _actor: str | None = field(repr=False)
     _fresh: str | None = field(init=False, default=None, repr=False)
     _looked: float = field(init=False, repr=False)
+    _told: float = field(init=False, repr=False)
     _renewed: float = field(init=False, repr=False)
     _turns: int = field(init=False, repr=False)
     _over: str | None = field(init=False, default=None, repr=False)
@@ -74,7 +75,7 @@ class Session:
 
     def __attrs_post_init__(self) -> None:
         clock = self._clock = self._seating.view.clock
-        self._looked = clock.elapsed()
+        self._looked = self._told = clock.elapsed()
         self._look_at = self._looked + self._seating.view.staleness
         self._renewed = self._gone - self._seating.lease
         self._turns = self._seating.turns
@@ -158,11 +159,12 @@ class Session:
         seating = self._seating
         for token in self._tokens():
             seating.known.forget(token_hash(token))
+        at = store_time(self._seat, self._clock.elapsed() - self._told)
         released = self._ask(lambda token: seating.store.release(seating.view.id, self.id, token))
         self._owed = False
         if released:
             seating.over(self._seat)
-            seating.tell_end(self._seat, self._actor, "by_holder")
+            seating.tell_end(self._seat, self._actor, "by_holder", at)
 
     def can(self, resource: str, action: str, record: object = None, *, on_unavailable: OnUnavailable = "deny") -> bool:
         """Tell whether the session's user may do it, as `org.can`.
@@ -267,6 +269,7 @@ class Session:
             self._finish("ended")
         else:
             self._looked, self._gone, self._seat = asked, asked + seat.remaining, seat
+            self._told = self._clock.elapsed()
             self._seating.remember(seat, self.token, self._gone)
 
     def _keep_to_lease(self) -> None:

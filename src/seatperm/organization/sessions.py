@@ -14,7 +14,7 @@ from ..sessions import Past, Seat
 from . import history
 from .asking import Asking, user_id
 from .history import Peak
-from .seating import Seating
+from .seating import Seating, store_time
 
 
 @define(eq=False, repr=False)
@@ -59,7 +59,7 @@ class Sessions:
             return False
         self._seating.over(seat)
         how = "by_holder" if own else "by_other"
-        self._seating.tell_end(seat, self._asking.actor, how)
+        self._seating.tell_end(seat, self._asking.actor, how, store_time(seat))
         return True
 
     def history(
