@@ -152,6 +152,7 @@ class SQLiteFile:
         process = self._process()
         end = self._take_turn(process)
         try:
+            process.manners.step_back()
             with self._translating():
                 writer = self._writer(process)
                 self._insist(writer, "BEGIN IMMEDIATE", end, process.manners)
@@ -180,6 +181,7 @@ class SQLiteFile:
         process = self._process()
         end = self._take_turn(process)
         try:
+            process.manners.step_back()
             writer = self._writer(process)
             since = 0.0
             while True:
@@ -223,7 +225,6 @@ class SQLiteFile:
         if not process.writing.acquire(self.timeout):
             raise StoreUnavailable(self.url, self._trouble.locked())
         process.writing_thread = get_ident()
-        process.manners.step_back()
         return end
 
     def _end_turn(self, process: _Process) -> None:

@@ -71,15 +71,16 @@ class SQLiteSessions:
 
     def acquire(self, request: SeatRequest) -> Seat | Full:
         """Take a seat, or say that there is none."""
-        if request.organization not in self._seen_full:
-            seat = None if request.per_user or request.reserved or request.holds else self._take(request)
-            if seat is not None:
-                return seat
         # Where the last answer was a refusal, the next one likely is: look without the write lock.
-        elif request.ticket is None:
+        if request.ticket is None and request.organization in self._seen_full:
             full = self._refusal(request)
             if full is not None:
                 return full
+        if not (request.per_user or request.reserved or request.holds):
+            seat = self._take(request)
+            if seat is not None:
+                self._seen_full.discard(request.organization)
+                return seat
         with self._file.write() as connection:
             answer = self._decide(connection, request)
         if isinstance(answer, Full):
