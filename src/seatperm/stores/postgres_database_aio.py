@@ -6,9 +6,10 @@ psycopg's own connections do the talking: how they wait is all that differs. Nee
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from threading import Lock
+from typing import Any, TypeVar
 
 from psycopg.abc import PQGen
 from psycopg.waiting import wait_async
@@ -24,7 +25,6 @@ from .postgres_database import (
 )
 from .waiting import Slots
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 LOOK = 0.1
@@ -62,12 +62,37 @@ class BridgedDatabase(PostgresDatabase):
 
     def _connected(self, conninfo: str) -> PostgresConnection:
         # libpq looks names up and shakes hands in ways that stop its thread: that is done in another one.
-        return _elsewhere(lambda: BridgedConnection.connect(conninfo, autocommit=True, prepare_threshold=None))
+        return await_(_Dialling(conninfo).done())
 
     def _cancel(self, connection: PostgresConnection) -> None:
-        _elsewhere(lambda: PostgresDatabase._cancel(self, connection))
+        with finishing():
+            await_(asyncio.to_thread(PostgresDatabase._cancel, self, connection))
 
 
-def _elsewhere(function: Callable[[], T]) -> T:
-    with finishing():  # what it opens is not lost to a task that is cancelled
-        return await_(asyncio.to_thread(function))
+class _Dialling:
+    """A connection that is being made in a thread; where nobody waits for it any more, it is closed."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+        self._lock = Lock()
+        self._made: BridgedConnection | None = None
+        self._wanted = True
+
+    async def done(self) -> BridgedConnection:
+        """Return it."""
+        try:
+            return await asyncio.to_thread(self._dial)
+        except asyncio.CancelledError:
+            with self._lock:
+                self._wanted = False
+                if self._made is not None:
+                    self._made.close()
+            raise
+
+    def _dial(self) -> BridgedConnection:
+        made = BridgedConnection.connect(self._conninfo, autocommit=True, prepare_threshold=None)
+        with self._lock:
+            self._made = made
+            if not self._wanted:
+                made.close()
+        return made

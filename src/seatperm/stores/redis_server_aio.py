@@ -38,8 +38,7 @@ class BridgedLines(Lines):
         await_(asyncio.sleep(seconds))
 
     def _place(self, settings: Mapping[str, object]) -> tuple[str, int]:
-        with finishing():  # it opens connections to sentinels, and closes them
-            return await_(asyncio.to_thread(Lines._place, self, settings))
+        return await_(asyncio.to_thread(Lines._place, self, settings))
 
 
 class _Places(TaskSlots):
