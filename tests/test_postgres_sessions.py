@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import closing
-from itertools import cycle
-from typing import ClassVar
+from itertools import count, cycle
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -49,21 +49,27 @@ class TestPostgresSessions(SessionConformance):
 
 
 USERS = ["ann", "ben", "cat", "Mere 🌳", "a:b"]
+PLACES = ["kauri", "{", "sp ace", "ōtaki", "%s", "$.", "a'b"]
 ROLES = ["admin", "chief", 'kai "mahi"', "rôle:1", "{x,NULL}"]
 ASKING = st.fixed_dictionaries(
     {
         "user_id": st.sampled_from(USERS),
         "client": st.sampled_from([None, None, "desk", "phone", "", "+desk"]),
-        "limit": st.integers(1, 4),
-        "per_user": st.sampled_from([False, False, True]),
-        "reserved": st.one_of(st.just({}), st.dictionaries(st.sampled_from(ROLES), st.integers(0, 2), max_size=2)),
         "holds": st.frozensets(st.sampled_from(ROLES), max_size=2),
         "ticket": st.sampled_from([None, None, "first", "second", "third", ""]),
     }
 )
+LICENSE = st.fixed_dictionaries(
+    {
+        "limit": st.integers(1, 4),
+        "per_user": st.sampled_from([False, False, True]),
+        "reserved": st.one_of(st.just({}), st.dictionaries(st.sampled_from(ROLES), st.integers(0, 2), max_size=2)),
+    }
+)
 CALLS = st.lists(
     st.one_of(
-        st.tuples(st.just("acquire"), ASKING),
+        st.tuples(st.just("acquire"), ASKING, st.integers(0, 1)),
+        st.tuples(st.just("acquire"), ASKING, st.just(0)),
         st.tuples(st.just("again"), st.integers(0, 99)),
         st.tuples(st.just("find"), st.integers(0, 99)),
         st.tuples(st.just("renew"), st.integers(0, 99)),
@@ -86,9 +92,13 @@ def said(answer: Seat | Full | bool | None) -> object:
 
 
 @settings(max_examples=200)
-@given(calls=CALLS, organization=st.sampled_from(["kauri", "{", "sp ace", "ōtaki", "%s", "$.", "a'b"]))
+@given(
+    calls=CALLS,
+    licenses=st.tuples(LICENSE, LICENSE),
+    organization=st.sampled_from(["kauri", "{", "sp ace", "ōtaki", "%s", "$.", "a'b"]),
+)
 def test_every_call_is_answered_as_the_memory_store_does(
-    schema: str, calls: list[tuple[object, ...]], organization: str
+    schema: str, calls: list[tuple[object, ...]], licenses: tuple[dict[str, Any], ...], organization: str
 ) -> None:
     """Any calls one after another by two hosts, while no time passes, in an organization of any name."""
     model, store, other = MemorySessions(ManualClock()), PostgresSessions(schema), PostgresSessions(schema)
@@ -103,11 +113,16 @@ def test_every_call_is_answered_as_the_memory_store_does(
     with closing(store), closing(other):
         for verb, *rest in calls:
             match verb, rest:
-                case "acquire", [dict(asking)]:
+                case "acquire", [dict(asking), int(which)]:
                     number = f"{place}-{len(asked)}"
                     asked.append(
                         SeatRequest(
-                            organization=place, session_id=f"s{number}", token_hash=f"t{number}", lease=60, **asking
+                            organization=place,
+                            session_id=f"s{number}",
+                            token_hash=f"t{number}",
+                            lease=60,
+                            **asking,
+                            **licenses[which],
                         )
                     )
                     tokens.append(asked[-1].token_hash)
@@ -129,3 +144,24 @@ def test_every_call_is_answered_as_the_memory_store_does(
                 case "leave", [str(ticket)]:
                     both("leave", place, ticket)
             assert [said(seat) for seat in store.live(place)] == [said(seat) for seat in model.live(place)]
+
+
+def test_hosts_that_hear_of_a_new_license_at_different_times_count_alike(schema: str) -> None:
+    """One still asks in the plain way while another one's seats are reserved: nobody is counted twice or not at all."""
+    first, second = PostgresSessions(schema), PostgresSessions(schema)
+    place, number = secrets.token_hex(6), count()
+
+    def request(*, plain: bool = False, holder: bool = False) -> SeatRequest:
+        name, reserved = f"{place}-{next(number)}", {} if plain else {"admin": 1}
+        holds = frozenset(["admin"] if holder else [])
+        return SeatRequest(place, name, None, name, name, 60, 3, reserved=reserved, holds=holds)
+
+    with closing(first), closing(second):
+        held = request(holder=True)
+        assert isinstance(first.acquire(held), Seat)
+        assert first.release(place, held.session_id, held.token_hash)
+        assert isinstance(second.acquire(request(plain=True)), Seat)
+        assert isinstance(first.acquire(request()), Seat)
+        assert said(first.acquire(request())) == (2, False, 0, ())
+        assert isinstance(second.acquire(request(plain=True)), Seat)
+        assert said(first.acquire(request(holder=True))) == (3, False, 0, ())
