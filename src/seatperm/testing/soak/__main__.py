@@ -1,6 +1,6 @@
 """The command: prove a store, row by row.
 
-    python -m seatperm.testing.soak --store sqlite --minutes 5
+python -m seatperm.testing.soak --store sqlite --minutes 5
 """
 
 from __future__ import annotations

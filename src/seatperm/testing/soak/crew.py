@@ -114,7 +114,8 @@ class Processes:
         for worker in self._there:
             os.kill(worker, signal.SIGTERM)
         for worker in list(self._there):
-            if not self.wait(worker):
+            # One that was forked a moment ago may not have got as far as to hear it.
+            if not self._end(worker, expected=-signal.SIGTERM):
                 self._failed.append("a worker did not end")
                 self.kill(worker)
         failed, self._failed = self._failed, []

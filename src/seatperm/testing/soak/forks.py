@@ -74,7 +74,7 @@ def _sockets() -> set[str]:
     found = set[str]()
     for path in Path("/proc/self/fd").glob("*"):
         try:
-            name = os.readlink(path)
+            name = str(path.readlink())
         except OSError:
             continue
         if name.startswith("socket:"):

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from attrs import frozen
 
+NONE = "-"
+"""Stands where a line has no id, or no token."""
+
 Interval = tuple[float, float]
 """From when on, and until when, in seconds of the boot clock."""
 
@@ -38,7 +41,7 @@ class Journal:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
 
-    def note(self, kind: str, id: str = "-", token: str = "-", start: float = 0.0, end: float = 0.0) -> None:
+    def note(self, kind: str, id: str = NONE, token: str = NONE, start: float = 0.0, end: float = 0.0) -> None:
         """Add a line."""
         os.write(self._file, f"{kind} {id} {token} {start!r} {end!r}\n".encode())
 

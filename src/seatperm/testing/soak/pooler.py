@@ -17,7 +17,15 @@ from .proxy import Address
 SSL_REQUEST, GSS_REQUEST, CANCEL_REQUEST = 80877103, 80877104, 80877102
 """What a client may send in place of a startup message."""
 
-KNOWN = {"user", "database", "application_name", "client_encoding", "datestyle", "timezone", "standard_conforming_strings"}
+KNOWN = {
+    "user",
+    "database",
+    "application_name",
+    "client_encoding",
+    "datestyle",
+    "timezone",
+    "standard_conforming_strings",
+}
 """Startup parameters that PgBouncer takes; it refuses every other one."""
 
 READY = b"Z"
@@ -141,7 +149,7 @@ class Pooler:
                 return False
             words = rest.rstrip(b"\0").split(b"\0")
             if strange := {word.decode().lower() for word in words[::2]} - KNOWN:
-                text = f"unsupported startup parameter: {sorted(strange)[0]}"
+                text = f"unsupported startup parameter: {min(strange)}"
                 client.sendall(_packed(b"E", b"SFATAL\0VFATAL\0C08P01\0M" + text.encode() + b"\0\0"))
                 return False
             ready = _packed(b"K", struct.pack("!II", 1, 1)) + _packed(READY, b"I")

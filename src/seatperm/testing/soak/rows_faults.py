@@ -6,11 +6,11 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from ...sessions import Full
 from ..servers.base import Server
@@ -20,6 +20,7 @@ from .journal import Line, grants, read
 from .rows_kills import integrity
 from .table import Figure
 from .target import Finding, NotApplicable, Target
+from .task import Option
 
 LEASE = 600.0
 """Seconds of the leases in this row: none runs out while it is looked at."""
@@ -154,27 +155,28 @@ def _files(target: Target) -> Finding:
     how = split(target.url)[0]
     with Processes(target.url, target.folder) as crew:
 
-        def tried(folder: Path, *, calls: int = 300, **options: str | float) -> tuple[str, str, list[Line]]:
+        def tried(folder: Path, options: Mapping[str, Option]) -> tuple[str, str, list[Line]]:
             url = (f"{how}+" if how else "") + f"sqlite:///{folder / 'seats.db'}"
             organization = f"soak-10-{folder.name}"
-            task = target.task("break_in", organization, lease=LEASE, limit=SEATS, url=url, calls=calls, **options)
+            task = target.task("break_in", organization, lease=LEASE, limit=SEATS, url=url)
+            task = evolve(task, options={"calls": 300, **options})
             crew.wait(crew.start(task))
             return url, organization, list(read(Path(task.journal)))
 
         for fault, options in _limits():
             with _file(target, fault) as folder:
-                _, _, before = tried(folder, calls=20)
-                url, organization, lines = tried(folder, **options)
+                _, _, before = tried(folder, {"calls": 20})
+                url, organization, lines = tried(folder, options)
                 (folder / "ballast").unlink(missing_ok=True)
                 granted = seen.add(fault, lines) + list(grants(before).values())
                 _sound(seen, fault, folder)
                 seen.check(fault, target, url, organization, granted)
         with _file(target, "read-only") as folder:
-            url, organization, before = tried(folder, calls=20)
+            url, organization, before = tried(folder, {"calls": 20})
             files = [folder, *folder.iterdir()]
             for path in files:
                 path.chmod(0o555 if path.is_dir() else 0o444)
-            seen.add("read-only", tried(folder, user=1)[2])
+            seen.add("read-only", tried(folder, {"user": 1})[2])
             for path in files:
                 path.chmod(0o777 if path.is_dir() else 0o666)
             _sound(seen, "read-only", folder)
@@ -182,14 +184,14 @@ def _files(target: Target) -> Finding:
         chance = target.chance(10)
         for number in range(target.count(12, 300)):
             with _file(target, f"damaged-{number}") as folder:
-                tried(folder, calls=60)
+                tried(folder, {"calls": 60})
                 fault = _damage(folder / "seats.db", number, chance.randrange)
-                seen.add(f"damaged, {fault}", tried(folder, calls=10)[2], must_fail=fault == "no header")
+                seen.add(f"damaged, {fault}", tried(folder, {"calls": 10})[2], must_fail=fault == "no header")
         seen.wrong += crew.finish()
     return seen.finding()
 
 
-def _limits() -> Iterator[tuple[str, dict[str, float]]]:
+def _limits() -> Iterator[tuple[str, dict[str, Option]]]:
     yield "an error of the disk", {"file_limit": 60_000}
     if _may_mount():
         yield NO_ROOM, {}

@@ -127,7 +127,7 @@ def _server_killed(target: Target, server: Server) -> Finding:
         task = target.task("hammer", organization, url=url, lease=LEASE, limit=SEATS, hold=0.2, keep=0.2)
         several(crew, task, 4)
         back = 0.0
-        for _ in range(target.count(4, 300)):
+        for _ in range(target.count(3, 300)):
             _until_granted_after(target.journals(task), back)
             time.sleep(chance.random() * 0.15)
             at = now()

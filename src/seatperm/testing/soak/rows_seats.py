@@ -26,7 +26,7 @@ def never_oversold(target: Target) -> Finding:
 
     The same is then done to a control, which counts first and inserts later, and which the sweep has to catch.
     """
-    done = _hammer(target, target.url, 32 if target.minutes else 8, target.seconds(4, 0.2))
+    done = _hammer(target, target.url, 32 if target.minutes else 8, target.seconds(2.5, 0.2))
     wrong = list(done.wrong)
     if done.most > LIMIT:
         wrong.append(f"{done.most} seats of {LIMIT} were held at the same instant")
@@ -179,4 +179,3 @@ def lowered_limit_admits_nobody(target: Target) -> Finding:
     if not {request.session_id for request in held[31:]} <= still:
         wrong.append("a session was ended by the lowered limit")
     return Finding({"live": 40, "asks": asked, "admitted too early": len(early), "admitted": len(found)}, tuple(wrong))
-

@@ -26,11 +26,11 @@ LIMIT = 10
 """Seats of a row that names no number."""
 
 
-class NotRun(Exception):  # noqa: N818 - a noun of the fact, as all errors here
+class NotRun(Exception):
     """A row can't be run here, and is not counted as passed; the text says what it needs."""
 
 
-class NotApplicable(Exception):  # noqa: N818 - a noun of the fact, as all errors here
+class NotApplicable(Exception):
     """A row says nothing about this store; the text says why."""
 
 
@@ -146,9 +146,7 @@ class Target:
             options=options,
         )
 
-    def client(
-        self, store: SessionStore, organization: str, *, lease: float = 1.0, limit: int = LIMIT
-    ) -> Client:
+    def client(self, store: SessionStore, organization: str, *, lease: float = 1.0, limit: int = LIMIT) -> Client:
         """Return a client in this process."""
         return Client(store, organization, lease, limit, self.folder)
 

@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 
 from ...clock import Clock
 from ...errors import StoreUnavailable
-from ...sessions import Full, Seat, SeatRequest, new_token, token_hash
+from ...sessions import Seat, SeatRequest, new_token, token_hash
 from ...stores import SessionStore
 from .clocks import SkewedClock
 from .journal import Journal
@@ -153,7 +153,7 @@ class Client:
         return self._epoch
 
 
-class NoSeat(Exception):  # noqa: N818 - a noun of the fact, as all errors here
+class NoSeat(Exception):
     """There was no seat where there should be one."""
 
 

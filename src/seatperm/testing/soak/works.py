@@ -17,7 +17,7 @@ from .clocks import now
 from .forks import fork
 from .holding import signed_in
 from .task import PAUSE, Work
-
+from .timed import Timed
 
 NOBODY = 65534
 """The user and the group that own nothing."""
@@ -128,7 +128,7 @@ def act(work: Work) -> None:
     Each act that the session has let pass is written down with when it was asked and when it was answered; an
     error that is not ours ends the work.
     """
-    with signed_in(work.store, work.task, work.clock) as session:
+    with signed_in(Timed(work.store, work.journal), work.task, work.clock) as session:
         work.journal.note("signed-in", session.id, start=now())
         while work.alive():
             asked = now()
