@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 import seatperm
@@ -9,7 +12,7 @@ from seatperm.errors import InvalidValue, StoreUnavailable
 from seatperm.stores.opening import open_directory
 from seatperm.stores.postgres import PostgresDirectory
 from seatperm.stores.postgres_database import PostgresDatabase
-from seatperm.stores.postgres_url import PostgresURL
+from seatperm.stores.postgres_url import OWN, PostgresURL
 
 SECRET = "se-cret"
 
@@ -94,3 +97,12 @@ def test_directory_and_seats_come_from_one_url(postgres_store: str) -> None:
     with org.sign_in("ann"):
         assert len(org.sessions) == 1
     org.close()
+
+
+def test_the_page_names_every_setting_with_its_default() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "postgresql.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", page, flags=re.MULTILINE))
+    where = PostgresURL("")
+    assert rows == {
+        name: f"{value:g}" if isinstance(value := getattr(where, name), float) else str(value) for name in OWN
+    }
