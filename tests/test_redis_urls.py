@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -192,3 +194,15 @@ def test_the_page_has_every_setting_as_the_code_has_it() -> None:
     rows = re.findall(r"^\| `(\w+)=` \| ([^|]+) \|", page, flags=re.MULTILINE)
     assert rows == [(name, option.unless_said) for name, option in OPTIONS.items()]
     assert [scheme for scheme in SCHEMES if f"`{scheme}://" not in page] == []
+
+
+def test_without_the_driver_its_extra_is_named() -> None:
+    """As soon as the store is opened."""
+    code = (
+        "import sys; sys.modules['redis'] = None\n"
+        "import seatperm.stores.redis_sessions as it\n"
+        "from seatperm.errors import MissingExtra\n"
+        "try:\n    it.RedisSessions('redis://host')\n"
+        "except MissingExtra as error:\n    assert error.extra == 'redis'\nelse:\n    raise AssertionError\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
