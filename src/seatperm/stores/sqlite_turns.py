@@ -19,10 +19,10 @@ STEP_BACK = 0.002
 """Seconds between two turns of one process while others are there."""
 
 
-LONGEST_PAUSE, SHORTEST_PAUSE = 0.000_4, 0.000_05
+LONGEST_PAUSE, SHORTEST_PAUSE = 0.001, 0.000_2
 """Seconds between two tries, at most: of who has just come, and of who has waited long."""
 
-IMPATIENCE = 0.000_002
+IMPATIENCE = 0.000_02
 """Seconds squared: what the longest pause and the time waited make when they are multiplied."""
 
 
