@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from importlib import import_module
+from inspect import isfunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -46,7 +47,8 @@ ROUTES = Listing(
 def routes(context: click.Context, settings: Settings, app: str, everything: bool, ignore: tuple[str, ...]) -> None:
     """List the routes of a web application that ask for nothing and are not said to be for everyone.
 
-    APP is a Flask, FastAPI, Starlette or Litestar application in MODULE; for Django its WSGI or ASGI application.
+    APP is a Flask, FastAPI, Starlette or Litestar application in MODULE, or a function that makes it; for Django its
+    WSGI or ASGI application, such as django.core.wsgi:get_wsgi_application.
     The module is imported as the application's server does, from the present folder. Exit code 1 when there are any.
     """
     found = (route for route in _routes(app) if not any(fnmatchcase(route.path, pattern) for pattern in ignore))
@@ -75,6 +77,8 @@ def _routes(named: str) -> Iterable[Route]:
     if not hasattr(found, name):
         raise click.UsageError(f"the module {module!r} has nothing named {name!r}.")
     application = getattr(found, name)
+    if isfunction(application):
+        application = application()
     kinds = {cls.__module__.partition(".")[0] for cls in type(application).__mro__}
     for framework in FRAMEWORKS:
         if framework in kinds:
