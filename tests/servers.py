@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -24,6 +25,12 @@ def missing(error: ServerMissing) -> NoReturn:
     if os.environ.get(REQUIRE) == "1":
         pytest.fail(f"{REQUIRE}=1, but {error}")
     pytest.skip(str(error))
+
+
+def parted(url: str) -> tuple[str, str]:
+    """Return the URL of the database alone, and the schema that a URL of `schema_of` names."""
+    where, schema = re.split("[?&]schema=", url)
+    return where, schema
 
 
 @contextmanager
@@ -68,7 +75,7 @@ def _lasting_store(postgres_url: str) -> Iterator[str]:
 @pytest.fixture
 def empty_postgres_store(_lasting_store: str) -> str:
     """The URL of a PostgreSQL store with nothing in its tables; sooner there than one that has yet to be made."""
-    url, _, schema = _lasting_store.rpartition("&schema=")
+    url, schema = parted(_lasting_store)
     with psycopg.connect(url, autocommit=True) as connection:
         listed = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", (schema,))
         tables = ", ".join(f"{schema}.{name}" for (name,) in listed if name != "stores")

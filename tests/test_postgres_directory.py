@@ -21,7 +21,7 @@ from seatperm.stores.postgres import PostgresDirectory
 from seatperm.testing.directory_kit import DirectoryConformance
 
 from . import directory_worker as worker
-from .servers import schema_of
+from .servers import parted, schema_of
 from .test_directory_stores import PLACES, Step, book, steps, tried
 
 
@@ -52,7 +52,7 @@ def url(postgres_store: str) -> str:
 
 def run(url: str, sql: str) -> None:
     """Do something to the database behind the store's back; `$.` stands for the schema."""
-    where, _, schema = url.partition("&schema=")
+    where, schema = parted(url)
     with psycopg.connect(where, autocommit=True) as connection:
         connection.execute(sql.replace("$.", f"{schema}.").encode())
 
@@ -138,7 +138,7 @@ def test_a_store_of_a_newer_seatperm_is_not_touched(url: str) -> None:
 
 def test_a_role_that_may_only_read_reads_and_is_told_what_it_lacks(url: str) -> None:
     """It opens a store that is there, and makes none."""
-    schema = url.partition("&schema=")[2]
+    schema = parted(url)[1]
     role = f"reader_{schema}"
     run(url, f"CREATE ROLE {role} LOGIN PASSWORD 'se-cret'")
     try:
@@ -149,7 +149,7 @@ def test_a_role_that_may_only_read_reads_and_is_told_what_it_lacks(url: str) -> 
             with pytest.raises(StoreUnavailable, match=r"this role may not do that; grant it .*permission denied"):
                 store.change().__enter__()
         with pytest.raises(StoreUnavailable, match="permission denied"):
-            PostgresDirectory(reader.replace(f"&schema={schema}", "&schema=another"))
+            PostgresDirectory(reader.replace(f"schema={schema}", "schema=another"))
     finally:
         run(url, f"DROP OWNED BY {role}; DROP ROLE {role}")
 

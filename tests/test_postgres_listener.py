@@ -23,6 +23,7 @@ from seatperm.testing import ManualClock
 
 from . import directory_worker as worker
 from .books import START, catalog
+from .servers import parted
 
 __all__ = ["catalog"]
 
@@ -76,8 +77,8 @@ def test_a_listener_whose_connection_is_lost_says_so_and_begins_again_with_anoth
     """What was changed meanwhile is not missed: the number is none that was there before."""
     with closing(PostgresDirectory(url)) as store:
         before = listening(store)
-        with psycopg.connect(url.partition("&schema=")[0], autocommit=True) as connection:
-            channel = url.partition("&schema=")[2]
+        where, channel = parted(url)
+        with psycopg.connect(where, autocommit=True) as connection:
             ended = connection.execute(
                 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query = %s",
                 (f'LISTEN "{channel}"',),

@@ -21,7 +21,7 @@ from seatperm.testing.servers.base import ServerMissing
 from seatperm.testing.servers.postgres import PostgresServer
 
 from . import directory_worker as worker
-from .servers import missing
+from .servers import missing, parted
 
 KILLS = 15
 
@@ -109,7 +109,7 @@ def test_a_client_that_stands_still_in_a_change_keeps_others_out_no_longer_than_
     holder = start("count", f"{url}&timeout=2")
     assert holder.stdout is not None
     assert holder.stdout.readline() == "ready\n"
-    with closing(PostgresDirectory(url)) as watcher, psycopg.connect(url.partition("&schema=")[0]) as connection:
+    with closing(PostgresDirectory(url)) as watcher, psycopg.connect(parted(url)[0]) as connection:
         sessions = (
             "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND pid <> pg_backend_pid()"
         )
