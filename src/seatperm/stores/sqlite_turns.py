@@ -1,7 +1,6 @@
-"""Who writes next: first come, first served, among the threads of a process and among the processes of a machine.
+"""Who writes next: the threads of a process in the order in which they came, its processes by their manners.
 
-SQLite lets whoever asks at the right moment write, so that one writer may be passed over again and again. Those
-who wait for it here stand in line, and only the first of them goes on asking.
+SQLite lets whoever asks at the right moment write, so that one writer may be passed over again and again.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ BUSY = 0.1
 
 STEP_BACK = 0.002
 """Seconds between two turns of one process while others are there."""
-
 
 LONGEST_PAUSE, SHORTEST_PAUSE = 0.001, 0.000_2
 """Seconds between two tries, at most: of who has just come, and of who has waited long."""
