@@ -146,7 +146,8 @@ def test_what_is_over_for_longer_than_the_retention_is_dropped_bit_by_bit(catalo
         org.sign_in("ann").end()
         clock.advance(day)
         assert len(list(directory.history(org.id))) == many + 1
-        assert list(org.sessions.history()) == []
+        assert list(org.sessions.history()) == list(org.sessions.history(since=clock.now() - day * 9)) == []
+        assert org.sessions.peak(since=clock.now() - day * 9).count == 0
         left = many + 1
         while left > 1:
             org.sign_in("ann").end()
