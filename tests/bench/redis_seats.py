@@ -1,7 +1,8 @@
-"""What a seat costs in Redis: `python -m tests.bench.redis_seats [--short]` prints a table; ratios count, not times.
+"""What a seat costs in Redis: `python -m tests.bench.redis_seats [--short] [--unix]`; ratios count, not times.
 
 Each figure is the median of interleaved rounds, on one server of its own. The floor is the same script, called with
-the same content by EVALSHA over a raw unix socket: bytes packed by hand, the answer read until it is whole.
+the same content by EVALSHA over a raw socket: bytes packed by hand, the answer read until it is whole. Both go through
+TCP on this machine, or with --unix through the server's unix socket.
 """
 
 from __future__ import annotations
@@ -34,9 +35,15 @@ MICROS = b"%d" % round(LEASE * 1_000_000)
 class Raw:
     """The floor: one socket, no client."""
 
-    def __init__(self, server: RedisServer, organization: str) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.connect(str(server.socket))
+    def __init__(self, url: str, organization: str) -> None:
+        scheme, _, place = url.partition("://")
+        if scheme == "unix":
+            self._socket = socket.socket(socket.AF_UNIX)
+            self._socket.connect(place)
+        else:
+            host, _, port = place.partition(":")
+            self._socket = socket.create_connection((host, int(port)))
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._head = b"$7\r\nEVALSHA\r\n$40\r\n%b\r\n$1\r\n5\r\n" % SHA
         for key in keys("seatperm", organization)[:4]:
             self._head += b"$%d\r\n%b\r\n" % (len(key), key)
@@ -65,8 +72,8 @@ class Raw:
         def take(request: SeatRequest) -> bytes:
             client = b"+" + (request.client or "").encode()
             who = request.user_id.encode(), client, request.session_id.encode(), request.token_hash.encode()
-            limit = b"%d" % request.limit
-            return call(b"acquire", b"", b"wait", KEEP, MICROS, limit, b"0", *who, b"", b"10000000", b"", b"")
+            terms = b"wait %b %b %d 0 10000000" % (KEEP, MICROS, request.limit)
+            return call(b"acquire", b"", terms, *who, b"", b"", b"")
 
         return [
             ("take", take),
@@ -118,7 +125,7 @@ def rounds(subjects: dict[str, list[Step]], number: int, size: int) -> dict[tupl
 def measure(server: RedisServer, live: int, number: int) -> Iterator[Row]:
     """Measure at so many live sessions."""
     server.ask("FLUSHALL")
-    with closing(RedisSessions(server.url)) as store, closing(Raw(server, "kauri")) as raw:
+    with closing(RedisSessions(server.url)) as store, closing(Raw(server.url, "kauri")) as raw:
         for request in requests(live):
             store.acquire(request)
         steps, floor = store_steps(store), raw.steps()
@@ -151,10 +158,8 @@ def cycles(server: RedisServer, kind: str, processes: int, seconds: float) -> fl
 
 def client(kind: str, url: str, seconds: float) -> None:
     """Take, renew and give back seats for so long, and print how many a second."""
-    server = RedisServer.__new__(RedisServer)
-    server.url, server.socket = url, Path(url.removeprefix("unix://"))
     store = RedisSessions(url)
-    steps = store_steps(store) if kind == "store" else Raw(server, "kauri").steps()
+    steps = store_steps(store) if kind == "store" else Raw(url, "kauri").steps()
     (_, take), _, (_, renew), (_, release) = steps
     for request in requests(20):
         take(request), renew(request), release(request)
@@ -171,10 +176,13 @@ def _names() -> tuple[str, str]:
     return secrets.token_hex(16), secrets.token_hex(32)
 
 
-def main(short: bool) -> list[Row]:
+def main(short: bool, unix: bool) -> list[Row]:
     """Print the tables and return the first."""
     rows = []
-    with tempfile.TemporaryDirectory(prefix="seatperm-bench-") as folder, RedisServer(Path(folder)) as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="seatperm-bench-") as folder,
+        RedisServer(Path(folder), tcp=not unix) as server,
+    ):
         print(f"{'live':>8} {'step':>10} {'raw µs':>9} {'store µs':>9} {'× raw':>7}")
         for live in (10, 1_000) if short else (10, 1_000, 100_000):
             for row in measure(server, live, 10 if short else 60):
@@ -193,4 +201,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--client"]:
         client(sys.argv[2], sys.argv[3], float(sys.argv[4]))
     else:
-        main("--short" in sys.argv[1:])
+        main("--short" in sys.argv[1:], "--unix" in sys.argv[1:])

@@ -14,6 +14,7 @@ SHA: Final = hashlib.sha1(SCRIPT, usedforsecurity=False).hexdigest().encode()
 """What servers call the script."""
 
 _EVALSHA: Final = b"$7\r\nEVALSHA\r\n$40\r\n" + SHA
+_WORD: Final = b"$%d\r\n%b\r\n"
 _EVAL: Final = b"$4\r\nEVAL\r\n$%d\r\n%b" % (len(SCRIPT), SCRIPT)
 
 
@@ -42,15 +43,11 @@ class Server(Protocol):
 
 def command(keys: Sequence[bytes], arguments: Sequence[bytes], *, whole: bool = False) -> bytes:
     """Return the call as the protocol sends it: EVALSHA, or with `whole` EVAL, which brings the script along."""
-    parts = [
-        b"*%d" % (3 + len(keys) + len(arguments)),
-        _EVAL if whole else _EVALSHA,
-        b"$%d\r\n%d" % (len(str(len(keys))), len(keys)),
-    ]
-    parts += [b"$%d\r\n%b" % (len(part), part) for part in keys]
-    parts += [b"$%d\r\n%b" % (len(part), part) for part in arguments]
-    parts.append(b"")
-    return b"\r\n".join(parts)
+    words = [*keys, *arguments]
+    measured = [each for word in words for each in (len(word), word)]
+    head = b"*%d\r\n%b\r\n$%d\r\n%d\r\n"
+    script = _EVAL if whole else _EVALSHA
+    return (head + _WORD * len(words)) % (3 + len(words), script, len(str(len(keys))), len(keys), *measured)
 
 
 def run_id(info: bytes) -> bytes:

@@ -136,7 +136,8 @@ end
 
 local verbs = {}
 
-function verbs.acquire(named, mode, keep, lease, limit, per_user, user, client, id, token, ticket, wait, reserved, holds)
+function verbs.acquire(named, terms, user, client, id, token, ticket, reserved, holds)
+  local mode, keep, lease, limit, per_user, wait = string.match(terms, '(%a+) (%d+) (%d+) (-?%d+) (%d) (%d+)')
   keep, lease, limit, per_user = tonumber(keep), tonumber(lease), tonumber(limit), per_user == '1'
   local field = client ~= '' and client_field(user, client) or 's:' .. id
 

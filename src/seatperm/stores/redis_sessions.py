@@ -53,17 +53,20 @@ class RedisSessions:
             b"acquire",
             request.organization,
             _bytes(request.epoch or ""),
-            self._mode,
-            _keep(request.lease),
-            _micros(request.lease),
-            b"%d" % request.limit,
-            b"1" if request.per_user else b"0",
+            b"%b %d %d %d %d %d"
+            % (
+                self._mode,
+                _keep(request.lease),
+                _micros(request.lease),
+                request.limit,
+                request.per_user,
+                _micros(request.patience),
+            ),
             _bytes(request.user_id),
             _named(client),
             _bytes(request.session_id),
             _bytes(request.token_hash),
             _named(request.ticket),
-            _micros(request.patience),
             _json(dict(request.reserved)) if request.reserved else b"",
             _json(sorted(request.holds)) if request.holds else b"",
         )
@@ -97,7 +100,7 @@ class RedisSessions:
     ) -> Seat | None:
         """Let the live session's lease run for `lease` seconds from now, with a new token if one is given."""
         fresh = _bytes(new_token_hash or "")
-        row = self._ask(b"renew", organization, _bytes(token_hash), fresh, _micros(lease), _keep(lease))
+        row = self._ask(b"renew", organization, _bytes(token_hash), fresh, b"%d" % _micros(lease), b"%d" % _keep(lease))
         return None if row is None else _seat(row)
 
     def release(self, organization: str, session_id: str, token_hash: str | None) -> bool:
@@ -106,7 +109,7 @@ class RedisSessions:
 
     def epoch(self, organization: str) -> str:
         """Return what names the memory in which the organization's seats are kept, made at the first call."""
-        return str(self._ask(b"epoch", organization, self._mode, _keep(0), secrets.token_hex(16).encode()))
+        return str(self._ask(b"epoch", organization, self._mode, b"%d" % _keep(0), secrets.token_hex(16).encode()))
 
     def live(self, organization: str) -> Iterator[Seat]:
         """Iterate over the live sessions, first started first. They are read in pages, so that the server goes on."""
@@ -168,12 +171,12 @@ def _json(value: Mapping[str, int] | list[str]) -> bytes:
     return _bytes(json.dumps(value, ensure_ascii=False))
 
 
-def _micros(seconds: float) -> bytes:
-    return b"%d" % math.ceil(seconds * 1_000_000)
+def _micros(seconds: float) -> int:
+    return math.ceil(seconds * 1_000_000)
 
 
-def _keep(lease: float) -> bytes:
-    return b"%d" % max(_KEEP, math.ceil(lease * 4000))
+def _keep(lease: float) -> int:
+    return max(_KEEP, math.ceil(lease * 4000))
 
 
 def _time(micros: str) -> datetime:
