@@ -179,7 +179,7 @@ class Organization(Deciding):
             terms: as `change_license`.
 
         Raises:
-            All that `change_license` raises; `organization.license:view` is enough.
+            All that `change_license` raises; who may view the license may ask.
         """
         before = self.license
         record = self._view.record

@@ -257,7 +257,7 @@ class SessionStore(Protocol):
            store's, and any after the server began anew, closes the doors: for `lease` seconds from then on,
            whoever would take a further seat gets `StoreUnavailable`. A store that loses nothing has none.
         10. Each call ends within the store's timeout, and then with `StoreUnavailable`. One that may have taken
-           a seat unseen is sent again with the same request, or its lease runs out.
+            a seat unseen is sent again with the same request, or its lease runs out.
     """
 
     url: str
