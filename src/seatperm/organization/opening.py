@@ -128,8 +128,7 @@ def open_tenants(
     """Open a store of any number of organizations.
 
     Args:
-        catalog, store, session_store, lease, staleness, max_stale, clock, orphans, session_events,
-            history, on_invitation: as `open`.
+        catalog: as `open`, and so are all the others.
 
     Raises:
         CatalogError, StoreUnavailable, StoreDamaged, StoreVersion, InvalidValue: as `open`.
