@@ -99,11 +99,11 @@ def test_killed_processes_never_hold_more_than_the_limit_and_leave_no_lock(postg
         return python(postgres_store, str(tmp_path / f"{next(numbers)}.log"), str(stop))
 
     clients = [start() for _ in range(8)]
-    end, kills = time.monotonic() + 60, 0
+    end, kills = time.monotonic() + 150, 0
     try:
-        while kills < 12 or len(grants(tmp_path)) < 1_500:
+        while kills < 8 or len(grants(tmp_path)) < 800:
             assert time.monotonic() < end, f"{kills} kills, {len(grants(tmp_path))} grants"
-            time.sleep(0.25)
+            time.sleep(0.1)
             if len(grants(tmp_path)) > 100 * kills:
                 victim = chance.randrange(8)
                 clients[victim].kill()
