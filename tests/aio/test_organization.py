@@ -55,6 +55,27 @@ def test_a_change_is_seen_by_the_very_next_call(opened: Opener) -> None:
     asyncio.run(main())
 
 
+def test_what_another_process_changed_is_heard_of(opened: Opener, urls: tuple[str, str]) -> None:
+    """Within `staleness`, and sooner where the store tells of changes."""
+
+    async def main() -> None:
+        if urls[0] == "memory://":
+            return
+        is_told = urls[0].startswith("postgresql")
+        staleness = timedelta(minutes=10) if is_told else timedelta(0)
+        async with opened(staleness=staleness, max_stale=timedelta(hours=1)) as org, opened() as other:
+            assert await org.can("tom", "sales", "edit")
+            if is_told:
+                await asyncio.sleep(0.1)  # it begins to listen with the next look at the revision
+                assert await org.can("tom", "sales", "edit")
+            await other.users.lock("tom")
+            async with asyncio.timeout(30):
+                while await org.can("tom", "sales", "edit"):
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+
+
 def test_users_staff_sessions_and_events_are_iterated_over(opened: Opener) -> None:
     """In the same order as elsewhere, however many pages they fill."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
-from typing import TextIO
+from itertools import islice
+from typing import TextIO, cast
 
 from attrs import field, frozen
 
@@ -14,7 +16,8 @@ from ..directory import User
 from ..license import License
 from ..money import Money
 from ..organization import CatalogEffect, Effect, Organization, answers, catalog_diff
-from .modes import Mode
+from ..organization.trail import text_stream
+from .modes import PAGE, Mode
 from .wrapping import Awaited
 
 
@@ -51,13 +54,30 @@ class Trail(Awaited[Organization]):
         """Write the whole trail as JSON lines, as `seatperm`'s own `org.audit.export` does.
 
         Args:
-            stream: an open text file; it is written to where the calls of the store run.
+            stream: an open text file; it is written to in another thread.
+
+        Raises:
+            All that it raises there.
         """
-        return await self._mode.read(lambda: self._sync.audit.export(stream))
+        elsewhere = cast(TextIO, _Elsewhere(text_stream(stream), self._mode))
+        return await self._mode.read(lambda: self._sync.audit.export(elsewhere))
 
     async def verify(self, kept: Head | None = None) -> Verification:
         """Read the whole trail and tell whether it is whole, as `seatperm`'s own `org.audit.verify` does."""
         return await self._mode.read(lambda: self._sync.audit.verify(kept))
+
+
+@frozen
+class _Elsewhere:
+    """A text stream that is written to in another thread: a disk may be slow."""
+
+    _stream: TextIO
+    _mode: Mode
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        rest = iter(lines)
+        while page := list(islice(rest, PAGE)):
+            self._mode.wait_for(asyncio.to_thread(self._stream.writelines, page))
 
 
 @frozen

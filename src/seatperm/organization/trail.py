@@ -123,9 +123,7 @@ class Trail:
         Raises:
             InvalidValue: it is no text stream, such as a path, or a file that was opened for bytes.
         """
-        if not hasattr(stream, "writelines") or isinstance(stream, io.RawIOBase | io.BufferedIOBase):
-            raise InvalidValue("stream", stream, "an open text file")
-        head = self.head
+        head, stream = self.head, text_stream(stream)
         stream.writelines(audit.line(event) + "\n" for event in self._upto(head))
         return head
 
@@ -140,6 +138,17 @@ class Trail:
 
     def _upto(self, head: Head) -> Iterator[Event]:
         return (event for event in self if event.number <= head.number)
+
+
+def text_stream(stream: TextIO) -> TextIO:
+    """Return a text stream as it is.
+
+    Raises:
+        InvalidValue: it is none, such as a path, or a file that was opened for bytes.
+    """
+    if not hasattr(stream, "writelines") or isinstance(stream, io.RawIOBase | io.BufferedIOBase):
+        raise InvalidValue("stream", stream, "an open text file")
+    return stream
 
 
 def _kinds(kind: str) -> frozenset[str]:

@@ -33,7 +33,7 @@ class _Crossing:
     """
 
     def __init__(self, function: Callable[[], object]) -> None:
-        self.greenlet = greenlet(function)
+        self.greenlet: Any = greenlet(function)
         self.greenlet.gr_context = getcurrent().gr_context  # the task's own variables: what is set is seen there too
         self.greenlet.crossing = self
         self.finishing = 0

@@ -53,7 +53,7 @@ class PostgresDirectory(TablesDirectory):
 
     def __init__(self, url: str, *, database: PostgresDatabase | None = None) -> None:
         self._database = PostgresDatabase(url) if database is None else database
-        self._listener = PostgresListener(self._database) if database is None else None
+        self._listener = PostgresListener(self._database)
         super().__init__(self._database.url, POSTGRES)
         try:
             bring_up_to_date(self._database, DIRECTORY)
@@ -67,13 +67,12 @@ class PostgresDirectory(TablesDirectory):
     def revision(self, organization: str) -> int:
         """Return the present revision, or raise `UnknownOrganization`."""
         revision = super().revision(organization)
-        if self._listener is not None:
-            self._listener.keep()
+        self._listener.keep()
         return revision
 
     def notified(self, organization: str) -> int | None:
         """Return a number that is another one after each change; None while nobody listens (see `Notifying`)."""
-        return None if self._listener is None else self._listener.count(organization)
+        return self._listener.count(organization)
 
     def changes(self, organization: str, since: int) -> Changes:
         """Return what has changed after the revision `since`."""
@@ -97,8 +96,7 @@ class PostgresDirectory(TablesDirectory):
 
     def close(self) -> None:
         """Close the connections; later calls raise `StoreUnavailable`."""
-        if self._listener is not None:
-            self._listener.close()
+        self._listener.close()
         self._database.close()
 
     def _tell(self, transaction: PostgresTransaction, organizations: list[str]) -> None:
