@@ -15,7 +15,7 @@ assert not loaded, f"import seatperm loads {sorted(loaded)}"
 home = Path(seatperm.__file__).parent
 assert home.is_relative_to(sys.prefix), f"{home} is not the installed package"
 
-for name in ("py.typed", "catalog.schema.json", "demo/accounting.toml", "demo/organizations.json"):
+for name in ("py.typed", "catalog.schema.json", "cli/catalog.toml", "demo/accounting.toml", "stores/redis_seats.lua"):
     assert files("seatperm").joinpath(name).is_file(), f"the wheel lacks {name}"
 
 for name in seatperm.__all__:
