@@ -72,6 +72,8 @@ def work(url: str, log: str, stop: str) -> None:
         mine = request(f"user-{os.getpid()}", reserved=way < 0.1, limit=LIMIT - (way > 0.9), ticket=ticket)
         if isinstance(store.acquire(mine), Full):
             time.sleep(chance.random() * 0.004)
+            if ticket is not None and chance.random() < 0.95:
+                store.leave("kauri", ticket)
             continue
         start = clock.elapsed()
         note(mine.session_id, start, asked + LEASE)
