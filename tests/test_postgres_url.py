@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,19 @@ def test_a_url_that_says_what_it_cannot_is_refused_and_shows_no_secret(url: str,
         open_directory(url)
     assert told in str(caught.value)
     assert SECRET not in repr((str(caught.value), caught.value.args, caught.value.value))
+
+
+def test_a_misspelt_scheme_shows_no_secret_either() -> None:
+    with pytest.raises(InvalidValue, match="did you mean 'postgresql'") as caught:
+        open_directory(f"postgersql://app:{SECRET}@db/books?sslpassword={SECRET}&timeout=3")
+    assert SECRET not in str(caught.value)
+    assert caught.value.value == "postgersql://db/books?sslpassword=…&timeout=3"
+
+
+def test_without_its_extra_the_store_says_what_to_install() -> None:
+    code = "import sys; sys.modules['psycopg'] = None; from seatperm.stores.opening import open_directory; open_directory('postgresql://db/books')"
+    done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    assert "pip install 'seatperm[postgres]'" in done.stderr
 
 
 @pytest.mark.parametrize("userinfo", [f"app:{SECRET}@127.0.0.1:1", f"127.0.0.1:1/x?password={SECRET}#"])

@@ -6,6 +6,7 @@ names, a module or any object, has `open_directory(url)`, `open_sessions(url, cl
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final, Never
 
@@ -15,6 +16,9 @@ from ..spelling import did_you_mean, nearest
 from . import DirectoryStore, SessionStore
 from .redis_url import SCHEMES as REDIS
 from .sqlite_url import SQLITE, SQLiteURL
+
+SECRET: Final = re.compile(r"((?i:[?&][^=&]*(?:pass|secret|token|key)[^=&]*=))[^&]+")
+"""A setting of a URL that nobody is to see."""
 
 GROUP: Final = "seatperm.stores"
 """The entry points that bring stores."""
@@ -102,9 +106,9 @@ def open_sessions(url: str, clock: Clock) -> SessionStore:
 
 
 def without_secrets(url: str) -> str:
-    """Return a URL without what stands before its host: a user's name and password."""
+    """Return a URL without what stands before its host, a user's name and password, and without secret settings."""
     scheme, separator, rest = url.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+    return SECRET.sub(r"\1…", f"{scheme}{separator}{rest.rpartition('@')[2]}")
 
 
 def _entry_points() -> dict[str, EntryPoint]:

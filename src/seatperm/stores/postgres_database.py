@@ -19,12 +19,17 @@ from threading import Semaphore, get_ident
 from time import monotonic
 from typing import Any, TypeVar
 
-import psycopg
 from attrs import Factory, define
-from psycopg.abc import PQGen
-from psycopg.pq import TransactionStatus
 
-from ..errors import StoreUnavailable
+from ..errors import MissingExtra, StoreUnavailable
+
+try:
+    import psycopg
+    from psycopg.abc import PQGen
+    from psycopg.pq import TransactionStatus
+except ImportError as error:
+    raise MissingExtra("postgres") from error
+
 from .postgres_errors import check, explained
 from .postgres_url import PostgresURL
 from .waiting import Slots
