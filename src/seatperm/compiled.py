@@ -352,8 +352,8 @@ class Compiled:
 
 def holdings(user: Holder) -> Hashable:
     """Return what is equal for users who may do the same, by whatever catalog and license, at whatever moment."""
-    overrides = frozenset((path, it.entry, it.until) for path, it in user.overrides.items())
-    return user.active, frozenset(user.roles.items()), frozenset(user.base.items()), overrides
+    overrides = tuple((path, it.entry, it.until) for path, it in user.overrides.items()) if user.overrides else ()
+    return user.active, tuple(user.roles.items()), tuple(user.base.items()), overrides
 
 
 def _same(value: _Terms) -> _Terms:

@@ -1,140 +1,50 @@
-"""What a check costs beside the floor: the dict that one would write by hand, in a plain function."""
+"""What a check costs: hot and cold, with a record, through a session, many at once, and in memory.
+
+The floor is the dict that one would write by hand, `dict[(user, resource)] >= int`, in a plain function.
+"""
 
 from __future__ import annotations
 
-import random
-import sys
-import time
+import gc
+import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
-from statistics import median
-from typing import TypeVar
-
-from attrs import frozen
 
 import seatperm
-from seatperm.directory import User
-from seatperm.stores.memory import MemoryDirectory
 
-LEVELS = ("none", "view", "edit", "full")
-NEEDS = {"view": 1, "edit": 2, "delete": 3}
-ROLES_A_USER = 3
+from .measuring import Bar, Row, WrongDecision, growth, rounds
+from .subject import LARGE, MEDIUM, NEEDS, SMALL, Check, Size, Subject, build
+
 CALLS = 20_000
 HOT = 500
-
-T = TypeVar("T")
-Check = tuple[str, str, str]
-
-
-class WrongDecision(Exception):
-    """A benchmark of wrong answers proves nothing."""
+FLOOR = "dict[(user, resource)]"
+PART = "a check"
 
 
-@frozen
-class Size:
-    """How large an organization is."""
-
-    name: str
-    roles: int
-    resources: int
-    users: int
-
-
-@frozen
-class Row:
-    """One line of the table.
-
-    Attributes:
-        size: the size's name.
-        checks: "hot", the same few hundred over and over, or "cold", random ones.
-        what: what was called.
-        nanoseconds: the median of all rounds, a call.
-        ratio: to the floor of the same checks.
-    """
-
-    size: str
-    checks: str
-    what: str
-    nanoseconds: float
-    ratio: float
-
-
-SIZES = (Size("small", 10, 20, 100), Size("medium", 100, 200, 10_000))
-
-
-@frozen
-class Subject:
-    """An organization with its floor."""
-
-    org: seatperm.Organization
-    users: Sequence[str]
-    resources: Sequence[str]
-    levels: dict[tuple[str, str], int]
-
-
-def build(size: Size) -> Subject:
-    """Make an organization of that size, and the table that one would write by hand."""
-    choose = random.Random(size.name)
-    resources = [f"area{n % 10}.function{n}" for n in range(size.resources)]
-    grants = {
-        f"role{n}": {path: choose.choice(LEVELS[1:]) for path in resources if choose.random() < 0.3}
-        for n in range(size.roles)
-    }
-    held = {f"user{n}": choose.sample(list(grants), ROLES_A_USER) for n in range(size.users)}
-    catalog: dict[str, object] = {
-        "ladders": {"default": {"levels": list(LEVELS), "actions": {name: LEVELS[n] for name, n in NEEDS.items()}}},
-        "packages": {"all": {}},
-        "resources": {
-            **{path.partition(".")[0]: {"package": "all"} for path in resources},
-            **{r: {} for r in resources},
-        },
-        "roles": {role: {"package": "all", "grants": entries} for role, entries in grants.items()},
-    }
-    directory = MemoryDirectory()
-    org = seatperm.open(catalog, directory, session_store="memory://")
-    with directory.change() as store:
-        for id, roles in held.items():
-            user = User(id, f"{id}@kauri.example", id, roles=dict.fromkeys(roles))
-            store.put_user(org.id, user, email_key=user.email)
-    levels = {
-        (id, path): max(LEVELS.index(grants[role].get(path, "none")) for role in roles)
-        for id, roles in held.items()
-        for path in resources
-    }
-    return Subject(org, list(held), resources, levels)
-
-
-def draw(subject: Subject, number: int) -> list[Check]:
-    """Draw random checks."""
-    choose = random.Random(number)
-    actions = list(NEEDS)
-    return [
-        (choose.choice(subject.users), choose.choice(subject.resources), choose.choice(actions)) for _ in range(number)
-    ]
-
-
-def disagreements(subject: Subject, checks: Sequence[Check]) -> Iterator[Check]:
-    """Find the checks on which seatperm and the table differ."""
-    for user, resource, action in checks:
-        if subject.org.can(user, resource, action) != (subject.levels[user, resource] >= NEEDS[action]):
-            yield user, resource, action
-
-
-def nanoseconds(call: Callable[[str, str, T], bool], checks: Sequence[tuple[str, str, T]]) -> float:
-    """Return what one call costs, the loop around it included."""
-    start = time.perf_counter_ns()
-    for user, resource, third in checks:
-        call(user, resource, third)
-    return (time.perf_counter_ns() - start) / len(checks)
-
-
-def measure(size: Size, rounds: int) -> Iterator[Row]:
-    """Measure at a size, decisions first checked equal; in interleaved rounds.
+def verify(subject: Subject, checks: Sequence[Check]) -> None:
+    """Compare what seatperm and the table say.
 
     Raises:
-        WrongDecision: seatperm and the table differ.
+        WrongDecision: they differ.
     """
-    subject = build(size)
-    levels, can = subject.levels, subject.org.can
+    wrong = [check for check in checks if subject.org.can(*check) != subject.allowed(check)]
+    if wrong:
+        raise WrongDecision(f"{len(wrong)} of {len(checks)} decisions differ from the table, {wrong[0]} first")
+
+
+def asking(call: Callable[[str, str, str], object], checks: Sequence[Check]) -> Callable[[], int]:
+    """Return what makes all these calls, and their number; the loop around them is part of what it takes."""
+
+    def run() -> int:
+        for user, resource, action in checks:
+            call(user, resource, action)
+        return len(checks)
+
+    return run
+
+
+def plain(subject: Subject, short: bool) -> Iterator[Row]:
+    """Measure checks that repeat and checks that do not, beside the floor."""
+    levels, can, size = subject.levels, subject.org.can, subject.size.name
 
     def floor(user: str, resource: str, need: int) -> bool:
         return levels[(user, resource)] >= need
@@ -142,39 +52,112 @@ def measure(size: Size, rounds: int) -> Iterator[Row]:
     def nothing(user: str, resource: str, action: str) -> bool:
         return True
 
-    random_ones = draw(subject, CALLS)
-    drawn = {"hot": random_ones[:HOT] * (CALLS // HOT), "cold": random_ones}
-    wrong = list(disagreements(subject, random_ones))
-    if wrong:
-        raise WrongDecision(f"{len(wrong)} of {CALLS} decisions differ from the table, {wrong[0]} first")
-    times: dict[tuple[str, str], list[float]] = {}
-    for _ in range(rounds):
-        for name, checks in drawn.items():
-            needs = [(user, resource, NEEDS[action]) for user, resource, action in checks]
-            times.setdefault((name, "floor: dict[(user, resource)] >= int"), []).append(nanoseconds(floor, needs))
-            times.setdefault((name, "org.can"), []).append(nanoseconds(can, checks))
-            times.setdefault((name, "empty call"), []).append(nanoseconds(nothing, checks))
-    medians = {key: median(values) for key, values in times.items()}
-    for (name, what), cost in medians.items():
-        floor_cost = medians[name, "floor: dict[(user, resource)] >= int"]
-        yield Row(size.name, name, what, round(cost, 1), round(cost / floor_cost, 2))
+    def by_hand(checks: Sequence[Check]) -> Callable[[], int]:
+        needs = [(user, resource, NEEDS[action]) for user, resource, action in checks]
+
+        def run() -> int:
+            for user, resource, need in needs:
+                floor(user, resource, need)
+            return len(needs)
+
+        return run
+
+    drawn = subject.draw(CALLS)
+    verify(subject, drawn)
+    for name, checks, number, bar in (
+        ("hot", drawn[:HOT], 100 if short else 1_000, Bar(1.8)),
+        ("cold", drawn, 5 if short else 40, None if subject.size is SMALL else Bar(0.6)),
+    ):
+        found = rounds(
+            {FLOOR: by_hand(checks), "org.can": asking(can, checks), "empty": asking(nothing, checks)}, number
+        )
+        yield Row(PART, f"{name}: by hand", size, found.value(FLOOR) * 1e9, "ns")
+        yield Row(PART, f"{name}: an empty call", size, found.value("empty") * 1e9, "ns")
+        ratio = found.ratio("org.can", FLOOR)
+        yield Row(PART, f"{name}: org.can", size, found.value("org.can") * 1e9, "ns", FLOOR, ratio, bar)
 
 
-def table(short: bool) -> Iterator[Row]:
+def with_more(subject: Subject, short: bool) -> Iterator[Row]:
+    """Measure the other ways to ask, beside a plain `org.can` of the same loop."""
+    org, size = subject.org, subject.size.name
+    allowed = [check for check in subject.draw(CALLS) if subject.allowed(check)]
+    checks, record = allowed[:HOT], object()
+    here = [check for check in allowed if check[1].startswith("area0.")][:HOT]
+    (user, *_), (pairs) = checks[0], [check[1:] for check in subject.draw(100, seed=2)]
+    me = [(user, resource, action) for _, resource, action in checks]
+
+    def related(user: seatperm.User, record: object, action: str) -> str:
+        return "own"
+
+    org.relate("area0", related)
+    with org.sign_in(user) as session:
+        found = rounds(
+            {
+                "can": asking(lambda user, resource, action: org.can(user, resource, action), checks),
+                "can, those with a record": asking(
+                    lambda user, resource, action: org.can(user, resource, action), here
+                ),
+                "record": asking(lambda user, resource, action: org.can(user, resource, action, record), here),
+                "host": asking(lambda user, resource, action: related(user, record, action), here),  # type: ignore[arg-type]
+                "call": asking(lambda user, resource, action: None, checks),
+                "can, one's own": asking(lambda user, resource, action: org.can(user, resource, action), me),
+                "session": asking(lambda user, resource, action: session.can(resource, action), me),
+                "require": asking(lambda user, resource, action: org.require(user, resource, action), checks),
+                "hundred": lambda: len([org.can(user, resource, action) for resource, action in pairs]),
+                "each": lambda: len(org.can_each(user, pairs)),
+            },
+            50 if short else 400,
+        )
+    call = found.value("call")
+    host = found.value("host") - call
+    for what, name, floor, bar, less in (
+        ("with a record, less the host's function", "record", "can, those with a record", 2.0, host),
+        ("session.can", "session", "can, one's own", 2.0, 0.0),
+        ("require that passes", "require", "can", 2.0, 0.0),
+        ("can_each of 100, each", "each", "hundred", 0.7, None),
+    ):
+        loop = 0.0 if less is None else call
+        value, base = found.value(name) - loop - (less or 0.0), found.value(floor) - loop
+        told = "org.can, a hundred" if less is None else "org.can"
+        yield Row(PART, what, size, value * 1e9, "ns", told, value / base, Bar(bar))
+
+
+def memory() -> Iterator[Row]:
+    """Measure what is kept of a user: the row is one's own, or that of everyone with the same roles."""
+    for what, roles, bar in (("a row of one's own", 100, Bar(2.0)), ("a row that is shared", 3, Bar(0.01))):
+        subject = build(Size(what, roles, 200, 10_000), asked=1)
+        users, resource = list(subject.held), subject.resources[0]
+        gc.collect()
+        tracemalloc.start()
+        entries = [dict.fromkeys(users, b"") for _ in range(2)]
+        entered = tracemalloc.get_traced_memory()[0]
+        entries.clear()
+        before = tracemalloc.get_traced_memory()[0]
+        for user in users:
+            subject.org.can(user, resource, "view")
+        gc.collect()
+        taken = tracemalloc.get_traced_memory()[0] - before
+        tracemalloc.stop()
+        each = max(0.0, (taken - entered) / len(users) / len(subject.org.catalog.resources))
+        note = f"less {entered / len(users):.0f} bytes of two dict entries"
+        yield Row(PART, f"memory: {what}", "medium", taken / len(users), "bytes", "a byte a resource", each, bar, note)
+
+
+def main(short: bool) -> Iterator[Row]:
     """Measure at every size."""
-    for size in SIZES:
-        yield from measure(size, 5 if short else 25)
-
-
-def main(short: bool) -> list[Row]:
-    """Print the table and return it."""
-    print(f"{'size':>8} {'checks':>6} {'what':<38} {'ns':>8} {'× floor':>8}")
-    rows = []
-    for row in table(short):
-        rows.append(row)
-        print(f"{row.size:>8} {row.checks:>6} {row.what:<38} {row.nanoseconds:>8.1f} {row.ratio:>8.2f}")
-    return rows
-
-
-if __name__ == "__main__":
-    main("--short" in sys.argv[1:])
+    hot: dict[float, Row] = {}
+    sizes: tuple[Size, ...] = (SMALL, MEDIUM) if short else (SMALL, MEDIUM, LARGE)
+    for size in sizes:
+        subject = build(size)
+        for row in plain(subject, short):
+            if row.what == "hot: org.can":
+                hot[size.roles * size.resources * size.users] = row
+            yield row
+        yield from with_more(subject, short)
+    yield from memory()
+    first, last = hot[min(hot)], hot[max(hot)]
+    exponent = growth({cells: row.value for cells, row in hot.items()})
+    yield Row(
+        PART, "hot: org.can, from small to here", last.size, last.value, "ns", "small", last.value / first.value,
+        Bar(1.3), f"grows as cells^{exponent:.3f}",
+    )  # fmt: skip

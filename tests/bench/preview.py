@@ -25,7 +25,7 @@ from seatperm.directory import User
 from seatperm.license import License
 from seatperm.stores.opening import open_directory
 
-from .checks import WrongDecision
+from .measuring import WrongDecision
 
 USERS = 100_000
 ROLE_SETS = 500
@@ -100,7 +100,7 @@ def fill(url: str, users: int) -> None:
     with directory.change() as store:
         for number in range(users):
             held = dict.fromkeys(sets[number % ROLE_SETS])
-            user = User(f"user{number}", f"user{number}@kauri.example", "Mere", roles=held)
+            user = User(f"user{number}", f"user{number}@kauri.example", "Mere", roles=held, person=f"user{number}")
             store.put_user(organization, user, email_key=user.email)
     directory.close()
 

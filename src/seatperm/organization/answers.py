@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TypedDict, TypeVar
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from .. import rules
 from ..catalog import Catalog, Resource
@@ -16,6 +16,9 @@ from ..license import License, packages_with
 from ..money import Money
 
 V = TypeVar("V")
+
+CELLS = 200_000
+"""Of how many resources in all an organization keeps the whole tables that it has made."""
 
 REMEMBERED = 10_000
 """Of how many different holdings a preview keeps what it found."""
@@ -141,9 +144,48 @@ class Access:
     resources: Mapping[str, Resource] = field(repr=False)
 
 
-def whole_table(compiled: Compiled, license: License, user: User, now: datetime) -> Access:
-    """Return what a user may do, with where it comes from."""
+Table = Mapping[str, Mapping[str, Cell]]
+"""A cell for each resource and scope."""
+
+
+@frozen
+class _Made:
+    """A table, and when it holds."""
+
+    table: Table
+    compiled: Compiled
+    license: License
+    since: datetime
+    until: datetime | None
+
+
+@define
+class Tables:
+    """Whole tables, each made once for everybody who holds the same."""
+
+    _made: dict[Hashable, _Made] = field(init=False, factory=dict)
+
+    def access(self, compiled: Compiled, license: License, user: User, now: datetime) -> Access:
+        """Return what a user may do, with where it comes from."""
+        held = holdings(user)
+        made = self._made.get(held)
+        if (
+            made is None
+            or made.compiled is not compiled
+            or made.license != license
+            or not made.since <= now
+            or (made.until is not None and now >= made.until)
+        ):
+            until = compiled.row(license, user, now)[1]
+            made = _Made(_whole_table(compiled, license, user, now), compiled, license, now, until)
+            make_room(self._made, CELLS // len(made.table))
+            self._made[held] = made
+        return Access(user.id, made.table, compiled.catalog.resources)
+
+
+def _whole_table(compiled: Compiled, license: License, user: User, now: datetime) -> Table:
     catalog = compiled.catalog
+    alike: dict[Cell, Cell] = {}
     allowed: dict[tuple[str, str], set[str]] = {}
     for resource, action, scope in compiled.decode(compiled.row(license, user, now)[0]):
         allowed.setdefault((resource, scope), set()).add(action)
@@ -158,12 +200,10 @@ def whole_table(compiled: Compiled, license: License, user: User, now: datetime)
                 for source, gift in gifts.items()
                 if may & rules.actions_at(catalog, resource, gift.grants, scope)
             )
-            cells[scope] = Cell(
-                _level(catalog, resource, may),
-                tuple(name for name in catalog.actions(resource) if name in may),
-                sources,
-            )
-    return Access(user.id, table, catalog.resources)
+            actions = tuple(name for name in catalog.actions(resource) if name in may)
+            cell = Cell(_level(catalog, resource, may), actions, sources)
+            cells[scope] = alike.setdefault(cell, cell)
+    return table
 
 
 def _level(catalog: Catalog, resource: str, may: set[str]) -> str:
@@ -231,7 +271,7 @@ def effects(
             yield Effect(user.id, *seen[held])
 
 
-def make_room(seen: dict[Hashable, V]) -> None:
+def make_room(seen: dict[Hashable, V], room: int = REMEMBERED) -> None:
     """Forget the oldest of what is remembered of different holdings, where there is too much of it."""
-    while len(seen) >= REMEMBERED:
+    while len(seen) >= max(1, room):
         del seen[next(iter(seen))]

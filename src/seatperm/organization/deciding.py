@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any, overload
 
 from attrs import define, field
 
 from ..catalog import ALL, OWN, USERS, Catalog
+from ..compiled import holdings
 from ..decision import Decision
 from ..decision.explain import explain
 from ..directory import User
@@ -23,6 +25,9 @@ Relation = Callable[[User, Any, str], str | None]
 The record is of whatever type the host's function says: with `object`, a checker would accept no such function.
 """
 
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+"""Up to when nothing holds."""
 
 PLAIN = frozenset({tuple, list})
 """What a (resource, action) is, unless it is of a type that derives from one of them."""
@@ -99,6 +104,7 @@ class Deciding:
     _relations: Relations
     _asking: Asking
     _checked: View | NeverHeld = field(init=False)
+    _whole: answers.Tables = field(init=False, factory=answers.Tables)
 
     def __attrs_post_init__(self) -> None:
         self._checked = self._view if self._asking.actor is None else NeverHeld()
@@ -280,7 +286,7 @@ class Deciding:
             AccessDenied: called through `as_user` about a user who may not be viewed.
         """
         known, view = self._known(user), self._view
-        return answers.whole_table(view.compiled, view.record.license, known, view.now())
+        return self._whole.access(view.compiled, view.record.license, known, view.now())
 
     def who_can(self, resource: str, action: str, *, scope: str | None = None) -> Iterator[User]:
         """Iterate over the users who may do this, in the order of their ids, never all in memory.
@@ -293,8 +299,26 @@ class Deciding:
         """
         self._view.fresh()
         self.catalog.require_action(resource, action)
-        byte, bit = self._view.compiled.slot(resource, action, scope)
-        return (user for user in self._asking.visible() if self._view.row_of(user)[byte] & bit)
+        self._view.compiled.slot(resource, action, scope)
+        return self._who_can(resource, action, scope)
+
+    def _who_can(self, resource: str, action: str, scope: str | None) -> Iterator[User]:
+        view, generation = self._view, self._view.generation
+        seen: dict[Hashable, tuple[bool, datetime | None]] = {}
+        for user in self._asking.visible():
+            if generation != view.generation:
+                generation = view.generation
+                seen.clear()
+            held = holdings(user)
+            allowed, until = seen.get(held, (False, NEVER))
+            if until is not None and until <= view.now():
+                byte, bit = view.compiled.slot(resource, action, scope)
+                row, until = view.compiled.row(view.record.license, user, view.now())
+                allowed = row[byte] & bit != 0
+                answers.make_room(seen)
+                seen[held] = allowed, until
+            if allowed:
+                yield user
 
     @overload
     def relate(self, resource: str) -> Callable[[Relation], Relation]: ...

@@ -220,10 +220,6 @@ class View:
             if user is not None:
                 yield user
 
-    def row_of(self, user: User) -> bytes:
-        """Return the table that a user has now."""
-        return self.compiled.row(self.record.license, user, self.now())[0]
-
     def barred(self, user: User | None) -> str | None:
         """Return why a user may not be signed in, None where nothing is in the way (rule 1, and section 5)."""
         if user is None:
@@ -239,9 +235,10 @@ class View:
 
     def _timeline(self, id: str) -> Timeline:
         """Return a user's tables from now on, the present one first."""
-        user = self.users.get(id) or self.as_known(self.directory.user(self.id, id))
-        if user is None:
+        user = self.users.get(id) or self.directory.user(self.id, id)
+        if user is None or not user.active:
             return ((self.compiled.nothing, None),)
+        user = self._reader.user(user)
         row, until = self.compiled.row(self.record.license, user, self.now())
         timeline = [(row, until)]
         while until is not None:
