@@ -17,7 +17,8 @@ OWN = ("schema", "timeout", "pool_min", "pool_max")
 def libpq(url: str) -> str:
     """Return the URL of a store as libpq reads it."""
     place, _, query = split(url)[1].partition("?")
-    return place + "?" + "&".join(pair for pair in query.split("&") if pair.partition("=")[0] not in OWN)
+    theirs = [pair for pair in query.split("&") if pair and pair.partition("=")[0] not in OWN]
+    return place + ("?" if theirs else "") + "&".join(theirs)
 
 
 def ask(url: str, *statements: str) -> list[tuple[object, ...]]:

@@ -41,12 +41,13 @@ def killed_store_forgets_nothing(target: Target) -> Finding:
     if target.kind not in MODES:
         return _writers_killed(target)
     target.own_server()
-    assert target.make_server is not None
+    make = target.make_server
+    assert make is not None
     figures: dict[str, Figure] = {}
     wrong = list[str]()
     for mode in MODES[target.kind]:
         keeping = "durable" if target.kind == "postgresql" and target.minutes else mode
-        with target.make_server(target.folder / f"killed-{mode}", keeping) as server:
+        with make(target.folder / f"killed-{mode}", keeping) as server:
             found = _server_killed(target, server)
         name = f", {mode}" if mode else ""
         figures |= {f"{what}{name}": number for what, number in found.figures.items()}

@@ -64,7 +64,9 @@ def first_come_first_served(target: Target) -> Finding:
     with target.staffed() as (crew, store):
         here = target.client(store, organization, lease=600.0, limit=1)
         _, first = here.take("first", 90)
-        task = target.task("wait", organization, lease=600.0, limit=1, waiters=each, patience=PATIENCE[target.minutes > 0])
+        task = target.task(
+            "wait", organization, lease=600.0, limit=1, waiters=each, patience=PATIENCE[target.minutes > 0]
+        )
         journals = {worker: Path(told.journal) for worker, told in several(crew, task, workers).items()}
         end = time.monotonic() + 120
         while any(_count(path, "came") < each for path in journals.values()) and time.monotonic() < end:

@@ -118,11 +118,10 @@ def meddling_changes_nothing(target: Target) -> Finding:
         holders = []
         for number, late in enumerate(brief):
             # Each has signed in twice, so that its first token is dead, and has the seat of one who came too late.
-            user, dead = f"user-{number}", [late.token_hash]
-            for _ in range(2):
-                seat, asked = here.take(user, 30, request=here.request(user, "desk"))
-                dead.append(asked.token_hash)
-            holders.append({"id": seat.id, "token": dead.pop(), "dead": dead})
+            user = f"user-{number}"
+            _, first = here.take(user, 30, request=here.request(user, "desk"))
+            seat, last = here.take(user, 30, request=here.request(user, "desk"))
+            holders.append({"id": seat.id, "token": last.token_hash, "dead": [late.token_hash, first.token_hash]})
         file = target.folder / f"known-{token_hex(4)}.json"
         file.write_text(json.dumps(holders), "utf-8")
         task = target.task("meddle", organization, lease=600.0, times=calls // 4, known=str(file))

@@ -125,24 +125,29 @@ def meddle(work: Work) -> None:
 def act(work: Work) -> None:
     """Sign in as an application does, and act as long as the session says that it may.
 
-    Each act that the session has let pass is written down with when it was asked and when it was answered; an
-    error that is not ours ends the work.
+    Each act that the session has let pass is written down with when it was asked and when it was answered. While
+    the store does not answer, the session is asked with a grace, so that nothing but its lease ends it.
     """
     with signed_in(Timed(work.store, work.journal), work.task, work.clock) as session:
         work.journal.note("signed-in", session.id, start=now())
-        while work.alive():
-            asked = now()
-            try:
-                session.touch()
-                session.can("organization.users", "view")
-            except SessionEnded:
-                work.journal.note("ended", start=asked, end=now())
-                return
-            except StoreUnavailable:
-                work.journal.note("unavailable", start=asked, end=now())
-            else:
-                work.journal.note("act", start=asked, end=now())
-            time.sleep(0.005)
+        asked = now()
+        try:
+            while work.alive():
+                asked = now()
+                try:
+                    session.touch()
+                except StoreUnavailable:
+                    work.journal.note("unavailable", start=asked, end=now())
+                asked = now()
+                try:
+                    session.can("organization.users", "view", on_unavailable="grace")
+                except StoreUnavailable:
+                    work.journal.note("unavailable", start=asked, end=now())
+                else:
+                    work.journal.note("act", start=asked, end=now())
+                time.sleep(0.005)
+        except SessionEnded:
+            work.journal.note("ended", start=asked, end=now())
 
 
 def contend(work: Work) -> None:
@@ -238,7 +243,8 @@ def _limit(work: Work) -> None:
         import resource
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (int(work.task.number("file_limit")),) * 2)
+        most = int(work.task.number("file_limit"))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     if "user" in work.task.options and os.geteuid() == 0:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
