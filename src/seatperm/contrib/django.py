@@ -129,8 +129,7 @@ class Door:
     def sign_out(self) -> None:
         """End the session that the request brings, if it does, and take its token back."""
         self._gate.leave(*self._brought)
-        self._session = None
-        self._handed_over = self._configuration.carrier.write(None)
+        self._session, self._handed_over = None, self._configuration.carrier.write(None)
 
     def require(self, need: Need, *record: object) -> None:
         """Go on only if the user may do what is needed, with the record if one is given.
@@ -156,9 +155,8 @@ class Door:
     def problem(self, error: seatperm.SeatpermError) -> HttpResponse | None:
         """Return the answer to an error of seatperm's; None where it is a mistake of the host's."""
         told = answer(error, reasons=self._configuration.reasons)
-        if told.status == 500:
-            return None
-        return JsonResponse(dict(told.body), status=told.status, headers=dict(told.headers), content_type=PROBLEM_JSON)
+        given = {"status": told.status, "headers": dict(told.headers), "content_type": PROBLEM_JSON}
+        return None if told.status == 500 else JsonResponse(dict(told.body), **given)
 
     @property
     def _gate(self) -> Gate:
