@@ -423,3 +423,17 @@ def test_the_custom_store_prints_who_is_in() -> None:
         "another process sees ['shop']",
         "0 of 1 in the end",
     ]
+
+
+# An asyncio host.
+
+
+def test_the_asyncio_host_never_has_more_in_than_seats(tmp_path: Path) -> None:
+    """On the bridge and in threads; who gives up leaves nothing behind."""
+    for store in ("memory://", f"sqlite:///{tmp_path}/office.db"):
+        lines = printed("asyncio_host", store)
+        people = lines["Two seats, four people"]
+        assert sorted(people[:-1]) == ["Ana wrote", "Mere wrote", "Rua wrote", "Tom wrote"]
+        assert people[-1] == "never more than 2 at one time"
+        assert lines["Somebody gives up"] == ["Ana gave up", "0 signed in"]
+        assert lines["What the trail says"] == ["whole"]
