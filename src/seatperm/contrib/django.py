@@ -155,8 +155,9 @@ class Door:
     def problem(self, error: seatperm.SeatpermError) -> HttpResponse | None:
         """Return the answer to an error of seatperm's; None where it is a mistake of the host's."""
         told = answer(error, reasons=self._configuration.reasons)
-        given = {"status": told.status, "headers": dict(told.headers), "content_type": PROBLEM_JSON}
-        return None if told.status == 500 else JsonResponse(dict(told.body), **given)
+        if told.status == 500:
+            return None
+        return JsonResponse(dict(told.body), status=told.status, headers=dict(told.headers), content_type=PROBLEM_JSON)
 
     @property
     def _gate(self) -> Gate:
