@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -91,5 +92,10 @@ def _summary(results: list[Result]) -> str:
     return ", ".join(counted())
 
 
+def _ended(_number: int, _frame: object) -> None:
+    sys.exit(143)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _ended)  # so that servers are stopped too, as they are on Ctrl-C
     main()
