@@ -201,3 +201,21 @@ def test_a_late_answer_never_replaces_a_newer_one(opened: Opener) -> None:
             await asyncio.gather(interleaved(org))
 
     asyncio.run(main())
+
+
+def test_a_server_that_was_killed_is_used_again_when_it_is_back(server: Server, stores: tuple[str, str]) -> None:
+    """Its lost connections are no one's, and every call meanwhile ends with `StoreUnavailable`."""
+
+    async def main() -> None:
+        url = stores[1].replace("timeout=1&", "timeout=5&")
+        url = f"{url}&after_restart=admit" if isinstance(server, RedisServer) else url
+        async with await aio.open(CATALOG, "memory://", session_store=url) as org:
+            await org.users.add(id="tom", email="tom@kauri.example", name="Tom", roles=["clerk"])
+            await asyncio.gather(*(org.sessions.count() for _ in range(5)))
+            server.kill()
+            outcomes = await asyncio.gather(*(org.sessions.count() for _ in range(10)), return_exceptions=True)
+            assert {type(outcome) for outcome in outcomes} == {seatperm.StoreUnavailable}
+            await asyncio.to_thread(server.start)
+            assert await asyncio.gather(*(org.sessions.count() for _ in range(20))) == [0] * 20
+
+    asyncio.run(main())
