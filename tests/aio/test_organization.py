@@ -236,6 +236,7 @@ def test_records_are_related_as_elsewhere(opened: Opener) -> None:
 def test_invitations_are_handed_over_in_the_event_loop(opened: Opener, is_async: bool) -> None:
     """To a coroutine function or a plain one; what it raises comes out of the call, and undoes nothing."""
     sent: list[tuple[str, threading.Thread]] = []
+    kept: list[aio.Organization] = []
 
     def send(invitation: Invitation) -> None:
         sent.append((invitation.user.email, threading.current_thread()))
@@ -243,11 +244,12 @@ def test_invitations_are_handed_over_in_the_event_loop(opened: Opener, is_async:
             raise ConnectionError("the mail server is down")
 
     async def send_later(invitation: Invitation) -> None:
-        await asyncio.sleep(0)
+        assert (await kept[0].users[invitation.user.id]).state == "invited"
         send(invitation)
 
     async def main() -> None:
-        async with opened(on_invitation=send_later if is_async else send) as org:
+        async with opened(on_invitation=send_later if is_async else send, threads=1) as org:
+            kept.append(org)
             invitation = await org.users.invite(email="mere@kauri.example", name="Mere", id="mere")
             with pytest.raises(ConnectionError, match="mail server"):
                 await org.users.invite(email="ana@kauri.example", name="Ana", id="ana")
@@ -289,6 +291,21 @@ def test_many_organizations_are_opened(urls: tuple[str, str]) -> None:
                 await tenants.only()
             await orgs[0].close()  # which is closed with all of them
             assert (await orgs[0].license).session_limit == 2
+
+    asyncio.run(main())
+
+
+def test_closing_ends_who_waits(opened: Opener) -> None:
+    """At the next look for a seat, with `StoreUnavailable`."""
+
+    async def main() -> None:
+        async with opened() as org:
+            await org.sign_in("tom")
+            waiting = asyncio.create_task(org.sign_in("tom", wait=timedelta(minutes=1)))
+            await asyncio.sleep(0.1)
+            await org.close()
+            with pytest.raises(seatperm.StoreUnavailable, match="closed"):
+                await waiting
 
     asyncio.run(main())
 

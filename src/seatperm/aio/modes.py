@@ -14,6 +14,7 @@ from threading import RLock, get_ident
 from typing import Any, ParamSpec, Self, TypeVar
 
 from ..errors import MissingExtra, SeatpermError, StoreUnavailable
+from ..organization import Invitation
 from ..stores import DirectoryStore, SessionStore
 from ..stores.finished import finished
 from ..stores.waiting import Waiting, WouldWait
@@ -32,7 +33,10 @@ class Mode(ABC):
     Attributes:
         url: of the store, for messages.
         waiting: how that code waits.
+        on_invitation: what is done with an invitation; it may be a coroutine function.
     """
+
+    on_invitation: Callable[[Invitation], Awaitable[object] | None] | None = None
 
     def __init__(self, url: str, waiting: Waiting) -> None:
         self.url = url
@@ -82,8 +86,11 @@ class Mode(ABC):
         try:
             while (seconds := await self.finish(step)) is not None:
                 await asyncio.sleep(seconds)
-        except asyncio.CancelledError:
-            await finished(self._undone(steps, results, undo))
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError):
+                await finished(self._undone(steps, results, undo))
+            with suppress(SeatpermError, WouldWait):  # closed meanwhile: a place in the queue ends by itself
+                steps.close()
             raise
         return results[0]
 

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 from datetime import timedelta
-from inspect import isawaitable
 from types import TracebackType
 from typing import Self, Unpack, cast
 
@@ -16,7 +15,7 @@ from .. import organization as plain
 from ..catalog import Catalog, CatalogLike
 from ..clock import Clock, SystemClock
 from ..errors import InvalidValue
-from ..organization import Invitation, OnInvitation, Relation, answers
+from ..organization import Invitation, Relation, answers
 from ..organization.history import RETENTION
 from ..organization.opening import LEASE, MAX_STALE, STALENESS, Orphans
 from ..stores import DirectoryStore, SessionStore
@@ -119,8 +118,9 @@ async def open_tenants(
     on_bridge = native.has_directory(store) and native.has_sessions(seats)
     mode: Mode = Native(url) if on_bridge else Threads(url, threads)
 
+    mode.on_invitation = on_invitation
+
     def opened() -> plain.Tenants:
-        told = None if on_invitation is None else _in_the_loop(mode, on_invitation)
         ticking = clock or SystemClock()
         with ExitStack() as stack:
             stack.callback(mode.close)
@@ -135,7 +135,6 @@ async def open_tenants(
                 orphans=orphans,
                 session_events=session_events,
                 history=history,
-                on_invitation=told,
             )
             return evolve(made, waiting=mode.waiting, stores=stack.pop_all())
 
@@ -224,12 +223,3 @@ def _sessions(mode: Mode, store: str | SessionStore | None, clock: Clock, opened
     if isinstance(mode, Threads) and store is not None and hasattr(store, "acquire"):
         return cast(SessionStore, Guarded(store, mode))
     return store
-
-
-def _in_the_loop(mode: Mode, on_invitation: OnInvitationAwaited) -> OnInvitation:
-    async def call(invitation: Invitation) -> None:
-        done = on_invitation(invitation)
-        if isawaitable(done):
-            await done
-
-    return lambda invitation: mode.wait_for(call(invitation))

@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import wraps
+from inspect import isawaitable
+from typing import Any, Concatenate, ParamSpec
+
+from attrs import evolve
 
 from ..directory import Staff, User
-from ..organization import staff, users
+from ..organization import Invitation, staff, users
 from .wrapping import Awaited, reading, writing
+
+P = ParamSpec("P")
+
+
+def inviting(
+    function: Callable[Concatenate[users.Users, P], Invitation],
+) -> Callable[Concatenate[Awaited[users.Users], P], Coroutine[Any, Any, Invitation]]:
+    """Return the awaited form of a method that makes an invitation: it is handed over in the event loop."""
+
+    @wraps(function)
+    async def invite(self: Awaited[users.Users], /, *args: P.args, **kwargs: P.kwargs) -> Invitation:
+        kept: list[Invitation] = []
+        try:
+            return await self._mode.finish(function, evolve(self._sync, on_invitation=kept.append), *args, **kwargs)
+        finally:
+            for invitation in kept:
+                done = None if self._mode.on_invitation is None else self._mode.on_invitation(invitation)
+                if isawaitable(done):
+                    await done
+
+    return invite
 
 
 class Users(Awaited[users.Users]):
@@ -30,9 +56,9 @@ class Users(Awaited[users.Users]):
 
     get = reading(users.Users.get)
     by_email = reading(users.Users.by_email)
-    invite = writing(users.Users.invite)
+    invite = inviting(users.Users.invite)
     add = writing(users.Users.add)
-    reinvite = writing(users.Users.reinvite)
+    reinvite = inviting(users.Users.reinvite)
     accept = writing(users.Users.accept)
     assign = writing(users.Users.assign)
     unassign = writing(users.Users.unassign)
@@ -44,7 +70,7 @@ class Users(Awaited[users.Users]):
     lock = writing(users.Users.lock)
     unlock = writing(users.Users.unlock)
     rename = writing(users.Users.rename)
-    change_email = writing(users.Users.change_email)
+    change_email = inviting(users.Users.change_email)
     dismiss = writing(users.Users.dismiss)
     forget = writing(users.Users.forget)
 
