@@ -198,6 +198,28 @@ def test_opening_that_was_cancelled_leaves_nothing_open(opened: Opener, kind: st
     asyncio.run(main())
 
 
+def test_closing_waits_for_what_is_going_on(opened: Opener, kind: str) -> None:
+    """A sign-in that has begun is granted or refused, not left in between."""
+    outcomes = set[str]()
+
+    async def main() -> None:
+        for at in moments(kind)[::4]:
+            async with opened() as org:
+                signing_in = asyncio.create_task(org.sign_in("tom"))
+                for _ in range(at):
+                    await asyncio.sleep(0)
+                await org.close()
+                try:
+                    await signing_in
+                    outcomes.add("granted")
+                    break  # nobody is left to give it back
+                except seatperm.StoreUnavailable as refused:
+                    outcomes.add("closed" if "closed" in refused.cause else refused.cause)
+
+    asyncio.run(main())
+    assert outcomes <= {"granted", "closed"}
+
+
 def test_at_random_moments_no_seat_is_oversold_or_lost(opened: Opener) -> None:
     """Twenty tasks sign in, wait, change and read, and are cancelled as it happens: after that all is free."""
     chance = Random(5)

@@ -42,6 +42,7 @@ class Mode(ABC):
         self.url = url
         self.waiting = waiting
         self.closed = False
+        self._going_on: set[asyncio.Future[Any]] = set()
         self._loop = asyncio.get_running_loop()
 
     async def read(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -52,7 +53,10 @@ class Mode(ABC):
     async def finish(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a function to its end and return its result; a task that is cancelled is told so afterwards."""
         self._check()
-        outcome, cancelled = await finished(self._begin(partial(function, *args, **kwargs)))
+        going_on = asyncio.ensure_future(self._begin(partial(function, *args, **kwargs)))
+        self._going_on.add(going_on)
+        going_on.add_done_callback(self._going_on.discard)
+        outcome, cancelled = await finished(going_on)
         error = outcome.exception()
         if cancelled is not None:
             raise cancelled
@@ -61,11 +65,14 @@ class Mode(ABC):
         return outcome.result()
 
     async def finish_last(self, function: Callable[[], object]) -> None:
-        """Run to its end what closes everything; a second time at once, as nothing is left to close."""
+        """Run to its end what closes everything, after what is going on; a second time there is nothing to close."""
         if self.closed:
             function()
-        else:
-            await self.finish(function)
+            return
+        self._check()
+        if self._going_on:
+            await finished(asyncio.wait(set(self._going_on)))
+        await self.finish(function)
 
     async def stepped(self, steps: Generator[float, None, R], undo: Callable[[R], object] | None = None) -> R:
         """Go through steps, sleeping as long as each says, and return what they come to.
