@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from .answers import Access, Cell, Effect, LicenseChange, ListedRole, RoleListing
 from .catalog_diff import CatalogChange, CatalogEffect, Difference
-from .deciding import Relation
 from .facade import Organization
 from .history import Peak
 from .invitation import Invitation, OnInvitation
 from .opening import Tenants, open, open_tenants
+from .relations import Relation
 from .session import Session
 from .sessions import Sessions
 from .staff import StaffRecords

@@ -30,11 +30,11 @@ from ..stores.waiting import AmongThreads, Waiting
 from . import answers
 from .asking import Asking
 from .changes import Change
-from .deciding import Relation, Relations, relatable
 from .facade import Organization, new_license
 from .history import RETENTION
 from .invitation import OnInvitation
 from .orphans import digest, orphans
+from .relations import Relation, Relations, relatable
 from .seating import Seating
 from .view import View
 
