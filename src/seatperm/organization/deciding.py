@@ -9,7 +9,7 @@ from typing import overload
 from attrs import define, field
 
 from ..catalog import ALL, OWN, Catalog
-from ..compiled import holdings
+from ..compiled import Compiled, holdings
 from ..decision import Decision
 from ..decision.explain import explain
 from ..directory import User
@@ -175,6 +175,11 @@ class Deciding:
         license, now = self._view.record.license, self._view.now()
         return explain(self._view.catalog, license, known, now, resource, action, asked, user_id=id)
 
+    def prepared(self, vendor: Compiled) -> Callable[[], None]:
+        """Return what puts another catalog in place of the present one, for `Tenants.use_catalog`."""
+        self._asking.host_only("edit")
+        return self._view.prepared(vendor)
+
     def can_each(self, user: str | User, checks: Iterable[tuple[str, str]]) -> list[bool]:
         """Tell, for each (resource, action), whether a user may do it on every record.
 
@@ -191,13 +196,13 @@ class Deciding:
         id = user_id(user)
         self._ready(id)
         while True:
-            compiled = self._view.compiled
+            generation, compiled = self._view.generation, self._view.compiled
             slots, row = compiled.slots, self._view.row(id)
             try:
                 found = [slots[resource][action] for resource, action in pairs]
             except (KeyError, TypeError):
                 found = [compiled.slot(resource, action) for resource, action in pairs]  # tells which has a mistake
-            if compiled is self._view.compiled:
+            if self._view.is_at(generation):
                 return [row[byte] & bit != 0 for byte, bit in found]
 
     def widest_scope(self, user: str | User, resource: str, action: str) -> str | None:

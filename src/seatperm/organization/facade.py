@@ -39,6 +39,10 @@ def _leave_open() -> None:
     """Close nothing: what is open belongs to a `Tenants`."""
 
 
+def _leave_catalog(new: CatalogLike) -> None:
+    raise InvalidValue("new", new, "given to Tenants.use_catalog: the catalog is that of every organization")
+
+
 @define(eq=False, repr=False)
 class Organization(Deciding):
     """One organization: who may do what, who has a seat, and the books that say so.
@@ -49,6 +53,7 @@ class Organization(Deciding):
     _seating: Seating
     _on_invitation: OnInvitation | None = None
     _close: Callable[[], None] = _leave_open
+    _use_catalog: Callable[[CatalogLike], None] = _leave_catalog
 
     @property
     def revision(self) -> int:
@@ -242,6 +247,19 @@ class Organization(Deciding):
         self._asking.host_only("view")
         self._view.fresh()
         return preview_catalog(self._view, new if isinstance(new, Catalog) else Catalog.load(new))
+
+    def use_catalog(self, new: CatalogLike) -> None:
+        """Put a new catalog in place of the present one, in this process, at once: see `Tenants.use_catalog`.
+
+        Raises:
+            CatalogError: it can't be loaded.
+            CatalogMismatch: the store names what it does not have.
+            StoreUnavailable: the store did not answer.
+            AccessDenied: called through `as_user`.
+            InvalidValue: the organization is one of a `Tenants`, where the catalog is that of all.
+        """
+        self._asking.host_only("edit")
+        self._use_catalog(new)
 
     @property
     def audit(self) -> Trail:

@@ -36,7 +36,7 @@ from .invitation import OnInvitation
 from .orphans import digest, orphans
 from .relations import Relation, Relations, relatable
 from .seating import Seating
-from .view import View
+from .view import CACHED_USERS, View
 
 Orphans = Literal["refuse", "keep"]
 
@@ -61,6 +61,7 @@ def open(
     orphans: Orphans = "refuse",
     session_events: bool = True,
     history: timedelta | None = RETENTION,
+    cached_users: int = CACHED_USERS,
     on_invitation: OnInvitation | None = None,
 ) -> Organization:
     """Open a store's one organization; a new store gets one, on the first tier that includes none, with one seat.
@@ -80,6 +81,7 @@ def open(
         history: how long a sign-in that is over is remembered for `org.sessions.history` and `peak`, whether or
             not it is an event; None for not at all. Say the same in every process: what is over for longer is
             taken out for good.
+        cached_users: how many users of an organization a process keeps in memory at the most.
         on_invitation: what to do with an invitation, such as sending it: called when `invite`, `reinvite` or
             `change_email` has been kept. What it raises comes out of that call, and undoes nothing.
 
@@ -101,6 +103,7 @@ def open(
         orphans=orphans,
         session_events=session_events,
         history=history,
+        cached_users=cached_users,
         on_invitation=on_invitation,
     )
     try:
@@ -108,7 +111,7 @@ def open(
     except BaseException:
         tenants.close()
         raise
-    return evolve(org, close=tenants.close)
+    return evolve(org, close=tenants.close, use_catalog=tenants.use_catalog)
 
 
 def open_tenants(
@@ -123,6 +126,7 @@ def open_tenants(
     orphans: Orphans = "refuse",
     session_events: bool = True,
     history: timedelta | None = RETENTION,
+    cached_users: int = CACHED_USERS,
     on_invitation: OnInvitation | None = None,
 ) -> Tenants:
     """Open a store of any number of organizations.
@@ -139,6 +143,8 @@ def open_tenants(
     retention = timedelta(0) if history is None else history
     if not isinstance(retention, timedelta) or not timedelta(0) <= retention <= LONGEST:
         raise InvalidValue("history", history, f"a timedelta of at most {LONGEST.days} days, or None")
+    if not isinstance(cached_users, int) or isinstance(cached_users, bool) or cached_users < 1:
+        raise InvalidValue("cached_users", cached_users, "a number of users, at least 1")
     if orphans not in ("refuse", "keep"):
         raise InvalidValue("orphans", orphans, "'refuse' or 'keep'")
     clock = clock or SystemClock()
@@ -179,6 +185,7 @@ def open_tenants(
         retention,
         on_invitation,
         opened,
+        cached_users=cached_users,
     )
 
 
@@ -199,6 +206,7 @@ class Tenants:
     _on_invitation: OnInvitation | None
     _stores: ExitStack
     _waiting: Waiting = field(factory=AmongThreads)
+    _cached_users: int = CACHED_USERS
     _relations: Relations = field(init=False, factory=Relations)
     _opened: dict[str, Organization] = field(init=False, factory=dict)
     _lock: AbstractContextManager[object] = field(init=False)
@@ -256,6 +264,33 @@ class Tenants:
             raise OrganizationExists(id)
         return self[id]
 
+    def use_catalog(self, new: CatalogLike) -> None:
+        """Put a new catalog in place of the present one, in this process: for every organization, or for none.
+
+        Who is known stays known: all tables are made beforehand, and no check fails, waits, or is answered partly
+        by one catalog and partly by the other. Each process does it for itself. What `relate` was told goes on.
+
+        Args:
+            new: a path to TOML or JSON, a mapping of the same shape, or a `Catalog`.
+
+        Raises:
+            CatalogError: it can't be loaded.
+            CatalogMismatch: an organization that is open names what it does not have.
+            StoreUnavailable: the store did not answer.
+        """
+        compiled = Compiled(new if isinstance(new, Catalog) else Catalog.load(new))
+        with self._lock:
+            before, self._compiled, self._digest = self._compiled, compiled, ""
+            try:
+                for id in self._opened:
+                    self._check(id)
+                prepared = [org.prepared(compiled) for org in self._opened.values()]
+            except BaseException:
+                self._compiled, self._digest = before, ""
+                raise
+            for use in prepared:
+                use()
+
     def relate(self, resource: str, function: Relation) -> Relation:
         """Say for every organization how users relate to records of a resource, as `Organization.relate`.
 
@@ -311,7 +346,14 @@ class Tenants:
     def _open(self, id: str) -> Organization:
         self._check(id)
         view = View(
-            id, self._compiled, self._directory, self._clock, self._staleness, self._max_stale, waiting=self._waiting
+            id,
+            self._compiled,
+            self._directory,
+            self._clock,
+            self._staleness,
+            self._max_stale,
+            waiting=self._waiting,
+            cached_users=self._cached_users,
         )
         seating = Seating(view, self._sessions, self._lease, self._session_events, self._retention)
         return Organization(view, Relations(self._relations), Asking(view), seating, self._on_invitation)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from itertools import islice
 from math import inf
 from time import monotonic
 from typing import TypeVar
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, fields
 
 from .. import rules
 from ..catalog import Catalog, Role
@@ -101,6 +101,7 @@ class View:
     _heard: int | None = field(init=False, default=None)
     _now: datetime = field(init=False)
     _changes_at: datetime | None = field(init=False, default=None)
+    _settled: bool = field(init=False, default=True)
     _lock: AbstractContextManager[object] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -156,15 +157,36 @@ class View:
     def allows(self, id: str, resource: str, action: str, scope: str | None = None) -> bool:
         """Tell whether a user may do it, by the tables of one moment; without a scope, as `Compiled.slots` has it."""
         while True:
-            compiled = self.compiled
+            generation, compiled = self.generation, self.compiled
             try:
                 slots = compiled.slots if scope is None else compiled.slots_at[scope]
                 byte, bit = slots[resource][action]
             except (KeyError, TypeError):
                 byte, bit = compiled.slot(resource, action, scope)  # tells what the mistake is
             row = self.rows.get(id) or self.row(id)
-            if compiled is self.compiled:
+            if self.is_at(generation):
                 return row[byte] & bit != 0
+
+    def is_at(self, generation: int) -> bool:
+        """Tell whether all that was read since `generation` had this value was of one catalog and one revision."""
+        return self.generation == generation and self._settled
+
+    def prepared(self, vendor: Compiled) -> Callable[[], None]:
+        """Return what puts another catalog in place of the present one, at once; who is known stays known."""
+        other = evolve(self, vendor=vendor)
+        for id in list(self.rows):
+            other.row(id)
+
+        def use() -> None:
+            with self._lock:
+                with suppress(StoreUnavailable):
+                    other.fresh(staleness=0)  # what was changed since it was read
+                generation, self._settled = self.generation + 1, False
+                for name in TAKEN:
+                    setattr(self, name, getattr(other, name))
+                self.generation, self._settled = generation, True
+
+        return use
 
     def row(self, id: str) -> bytes:
         """Return a user's table, read from the store if it is not known yet; an unknown user's allows nothing."""
@@ -354,3 +376,10 @@ class View:
 def shown(user: User) -> User:
     """Return a user as hosts may see it: who the person is elsewhere is told only once the invitation is accepted."""
     return user if user.person == user.id else evolve(user, person=user.id)
+
+
+OWN = ("_lock", "_settled", "generation")
+"""What a view keeps whatever its catalog."""
+
+TAKEN = ("vendor", *(field.name for field in fields(View) if not field.init and field.name not in OWN))
+"""What is another with another catalog."""
