@@ -206,7 +206,7 @@ def wait(work: Work) -> None:
             elif replied - last > patience * 0.9:
                 work.journal.note("late", ticket, start=last, end=replied)
             if isinstance(answer, Full):
-                waiting[ticket] = (replied + min(patience / 4, 0.001 + 0.001 * answer.ahead), asked)
+                waiting[ticket] = (replied + min(patience / 4, 0.002 + 0.01 * answer.ahead), asked)
                 continue
             waiting.pop(ticket, None)
             work.journal.note("served", ticket, start=asked, end=replied)
