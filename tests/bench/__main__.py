@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from attrs import asdict
 
@@ -27,7 +28,7 @@ MEASURED: dict[str, Callable[[bool], Iterable[Row]]] = {
 }
 """What is measured here, against bars."""
 
-TOLD = {"seats": seats.main, "preview": preview.main}
+TOLD: dict[str, Callable[[bool], Iterable[Any]]] = {"seats": seats.main, "preview": preview.main}
 """What prints a table of its own."""
 
 SERVERS = ("redis_seats", "postgres_seats")

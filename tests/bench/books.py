@@ -139,21 +139,11 @@ def everyone(url: str, plain: sqlite3.Connection, users: int, short: bool) -> It
         time.perf_counter_ns,
     )
     note = f"peak of memory {peak() - before:+.0f} MiB"
-    yield Row(PART, "reading the rows as users", f"{users:,}", found.value("reading the rows") * 1e6, "µs", "sqlite3 alone",
-              found.ratio("reading the rows", "sqlite3 alone"))  # fmt: skip
+    value, ratio = found.value("reading the rows") * 1e6, found.ratio("reading the rows", "sqlite3 alone")
+    yield Row(PART, "reading the rows as users", f"{users:,}", value, "µs", "sqlite3 alone", ratio)
     for name in ("who_can", "preview_license"):
-        ratio = found.ratio(name, "reading the rows")
-        yield Row(
-            PART,
-            name,
-            f"{users:,}",
-            found.value(name) * 1e6,
-            "µs",
-            "reading the rows",
-            ratio,
-            Bar(2.0),
-            f"a user; {note}",
-        )
+        value, ratio = found.value(name) * 1e6, found.ratio(name, "reading the rows")
+        yield Row(PART, name, f"{users:,}", value, "µs", "reading the rows", ratio, Bar(2.0), f"a user; {note}")
     found = rounds({"reading one": one_by_one, "access": access}, 3, time.perf_counter_ns)
     ratio = found.ratio("access", "reading one")
     yield Row(PART, "access", f"{users:,}", found.value("access") * 1e6, "µs", "reading one user", ratio, Bar(2.0))
@@ -165,8 +155,9 @@ PLAIN = (
     ("BEGIN IMMEDIATE", ()),
     ("UPDATE organizations SET revision = revision + 1 WHERE id = :org", ("org",)),
     (
-        "INSERT INTO users SELECT organization, id, person, email, email_key, name, type, state, locked, dismissed, staff,"
-        " base, invitation_hash, invitation_until, revision + 1 FROM users WHERE organization = :org AND id = :user"
+        "INSERT INTO users SELECT organization, id, person, email, email_key, name, type, state, locked, dismissed,"
+        " staff, base, invitation_hash, invitation_until, revision + 1"
+        " FROM users WHERE organization = :org AND id = :user"
         " ON CONFLICT (organization, id) DO UPDATE SET revision = excluded.revision, name = excluded.name",
         ("org", "user"),
     ),

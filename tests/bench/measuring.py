@@ -50,7 +50,7 @@ class Row:
         value: the median, in `unit`.
         unit: "ns", "µs", "ms", "s", "bytes".
         floor: what it is compared with.
-        ratio: to that floor; a pure number, larger is slower, but for peers, whose ratio tells how much slower they are.
+        ratio: to that floor; of a peer, how many times slower it is.
         bar: what is to be reached, None for a line that only tells.
         note: what to know about it.
     """

@@ -298,7 +298,9 @@ def agreed(ask: Ask, subject: Subject, checks: list[Check]) -> float:
         WrongDecision: they differ.
     """
     start = time.perf_counter()
-    for number, check in enumerate(checks, 1):
+    number = 0
+    for check in checks:
+        number += 1
         if bool(ask(*check)) != subject.allowed(check):
             raise WrongDecision(f"of {check} it says otherwise than the table")
         if time.perf_counter() - start > LOADS / 6:

@@ -120,7 +120,7 @@ def test_a_scope_is_never_given_beside_a_record(org: Organization) -> None:
     org.relate("sales", lambda user, record, action: None)
     for call in (org.can, org.explain, org.require):
         with pytest.raises(InvalidValue, match="scope"):
-            call("admin", "sales", "view", object(), scope="own")
+            call("admin", "sales", "view", object(), scope="own")  # type: ignore[call-overload]
 
 
 def test_users_relate_by_themselves(org: Organization, add: AddUser) -> None:
