@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from .base import SeatpermError
 
 
@@ -11,11 +13,14 @@ class StoreUnavailable(SeatpermError):
     Attributes:
         store: the store's URL without its secrets.
         cause: what it said.
+        opens_at: when further seats are given at the earliest, by a session store that answers and gives none
+            after it lost what it knew; else None.
     """
 
-    def __init__(self, store: str, cause: str) -> None:
+    def __init__(self, store: str, cause: str, opens_at: datetime | None = None) -> None:
         self.store = store
         self.cause = cause
+        self.opens_at = opens_at
         super().__init__(f"the store {store} can't be used now: {cause}")
 
 

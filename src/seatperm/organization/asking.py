@@ -10,7 +10,8 @@ from ..catalog import ALL, OWN, USERS
 from ..decision import host_only
 from ..decision.explain import explain
 from ..directory import User
-from ..errors import AccessDenied, InvalidValue
+from ..errors import InvalidValue
+from .logs import denied
 from .view import View
 
 
@@ -81,9 +82,10 @@ class Asking:
         if self.actor is not None and not self.may(resource, action, scope=scope):
             user = self.view.user(self.actor)
             license = self.view.record.license
-            raise AccessDenied(
-                explain(self.view.catalog, license, user, self.view.now(), resource, action, scope, user_id=self.actor)
+            decision = explain(
+                self.view.catalog, license, user, self.view.now(), resource, action, scope, user_id=self.actor
             )
+            raise denied(self.view.id, decision, self.actor)
 
     def may_view(self, id: str | None) -> None:
         """Go on only if the one who asks may view that user, or, for None, every user.
@@ -110,4 +112,4 @@ class Asking:
             AccessDenied: with the decision.
         """
         if self.actor is not None:
-            raise AccessDenied(host_only(self.actor, resource, action))
+            raise denied(self.view.id, host_only(self.actor, resource, action), self.actor)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
+from logging import INFO
 
 from attrs import define, evolve, field
 
@@ -16,7 +17,6 @@ from ..decision import host_only
 from ..decision.explain import explain
 from ..directory import Organization, Staff, User, email_key, summary
 from ..errors import (
-    AccessDenied,
     EmailTaken,
     InvalidLicense,
     LastAdministrator,
@@ -28,6 +28,7 @@ from ..errors import (
 from ..license import License, packages_with
 from ..license_files import LicenseFile
 from ..stores import DirectoryChange
+from .logs import CHANGES, denied, line
 from .view import View, shown
 
 SUGGESTED = 10
@@ -50,6 +51,7 @@ class Change:
     actor: str | None
     now: datetime
     _deprived: str | None = field(init=False, default=None)
+    _told: list[tuple[str, str, str | None, int]] = field(init=False, factory=list)
 
     @property
     def id(self) -> str:
@@ -72,7 +74,8 @@ class Change:
         catalog, license, scope = self.view.catalog, self.record.license, OWN if on == self.actor else ALL
         actor = self.actor or ""
         user = self.view.as_known(self.store.user(self.id, actor))
-        raise AccessDenied(explain(catalog, license, user, self.now, resource, action, scope, user_id=actor))
+        decision = explain(catalog, license, user, self.now, resource, action, scope, user_id=actor)
+        raise denied(self.id, decision, self.actor)
 
     def may(self, action: str, *, on: str | None = None, resource: str = USERS) -> bool:
         """Tell whether the one who acts may do it, as `ask`."""
@@ -90,7 +93,7 @@ class Change:
     def host_only(self, action: str) -> None:
         """Refuse everybody but the host."""
         if self.actor is not None:
-            raise AccessDenied(host_only(self.actor, USERS, action))
+            raise denied(self.id, host_only(self.actor, USERS, action), self.actor)
 
     def user(self, id: str) -> User:
         """Return a user of the organization, or raise `UnknownUser`."""
@@ -187,6 +190,8 @@ class Change:
     ) -> None:
         """Add an event to the trail."""
         organization = organization or self.id
+        revision = self.store.revision(organization)
+        self._told.append((organization, kind, user, revision))
         self.store.append(
             organization,
             audit.link(
@@ -195,7 +200,7 @@ class Change:
                 actor=self.actor,
                 kind=kind,
                 user=user,
-                revision=self.store.revision(organization),
+                revision=revision,
                 details={**details, "to_oneself": True} if user is not None and user == self.actor else details,
             ),
         )
@@ -255,6 +260,11 @@ class Change:
             return
         if next(self._administrators(), None) is None:
             raise LastAdministrator(self._deprived)
+
+    def log(self) -> None:
+        """Write a line for each event, once it is kept."""
+        for organization, kind, user, revision in self._told:
+            told(organization, kind, user, revision, self.actor)
 
     def _staff_of(self, user: User) -> Staff | None:
         return None if user.staff is None else self.store.staff_member(self.id, user.staff)
@@ -333,6 +343,12 @@ def change(view: View, actor: str | None) -> Iterator[Change]:
         yield made
         made.finish()
     view.reread()
+    made.log()
+
+
+def told(organization: str, kind: str, user: str | None, revision: int, actor: str | None) -> None:
+    """Write a line about a change that is kept."""
+    line(CHANGES, INFO, kind, organization=organization, user=user, actor=actor, revision=revision)
 
 
 def differences(before: User | None, after: User) -> dict[str, object]:

@@ -8,20 +8,23 @@ from collections.abc import Collection, Generator, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
+from logging import INFO, WARNING
 from time import monotonic
 from typing import NamedTuple
 from uuid import uuid4
 from weakref import ref
 
-from attrs import define, evolve, field
+from attrs import Factory, define, evolve, field
 
 from .. import rules
 from ..directory import User, identifier
 from ..errors import InvalidValue, SeatpermError, SeatsExhausted, SignInRefused, StoreUnavailable, UnknownUser
 from ..sessions import Full, Past, Seat, SeatRequest, new_token, token_hash
 from ..stores import SessionStore
+from ..stores.opening import without_secrets
 from .history import RETENTION
 from .known import Held, Known
+from .logs import SESSIONS, Health, line
 from .trail import Happening, tell
 from .view import View
 
@@ -60,6 +63,7 @@ class Seating:
         told: whether sign-ins, refusals and ends of sessions are events.
         retention: how long the history keeps a sign-in that is over; zero keeps none.
         patience: seconds that a place in the queue is kept for who does not ask again.
+        health: whether the store answers.
         turns: rises whenever this process ended a session or changed its token, so that every other `Session`
             object asks what is known.
         ask_at: when (by the clock's `elapsed`) a store that did not answer is asked again by those with a grace.
@@ -72,6 +76,7 @@ class Seating:
     told: bool = True
     retention: timedelta = RETENTION
     patience: float = PATIENCE
+    health: Health = Factory(lambda self: Health("sessions", without_secrets(self.store.url)), takes_self=True)
     turns: int = field(init=False, default=0)
     ask_at: float = field(init=False, default=0.0)
     known: Known = field(init=False, factory=Known)
@@ -156,6 +161,7 @@ class Seating:
 
     def remember(self, seat: Seat, token: str, gone: float) -> None:
         """Remember a session that the store has just told of."""
+        self.answered()
         self.known.keep(Held(evolve(seat, lapsed=()), gone, self.view.clock.boot, token_hash(token)))
 
     def end_all(self, user: str, actor: str | None) -> None:
@@ -167,9 +173,15 @@ class Seating:
         if ended:
             self._tell_ends(ended, actor, how="by_other", at=store_time(ended[0]))
 
-    def not_answered(self) -> None:
+    def not_answered(self, error: StoreUnavailable) -> None:
         """Leave the store alone for a while: one that is down may take its whole timeout to say so."""
-        self.ask_at = self.view.clock.elapsed() + self.view.staleness
+        elapsed = self.view.clock.elapsed()
+        self.ask_at = elapsed + self.view.staleness
+        self.health.failed(error, elapsed)
+
+    def answered(self) -> None:
+        """Take in that the store has answered."""
+        self.health.answered(self.view.clock.elapsed)
 
     def over(self, seat: Seat) -> None:
         """Let every `Session` object of this process know that a session was ended here."""
@@ -179,6 +191,19 @@ class Seating:
     def tell_refusal(self, user: str | None, client: str | None, actor: str | None, **why: str | int) -> None:
         """Tell of a sign-in that was refused."""
         client, now = self._kept(user, client), self.view.now()
+        level = WARNING if why["reason"] == "seats_exhausted" else INFO
+        line(
+            SESSIONS,
+            level,
+            "session.refused",
+            organization=self.view.id,
+            user=user,
+            client=client,
+            actor=actor,
+            reason=why["reason"],
+            limit=why.get("limit"),
+            in_use=why.get("in_use"),
+        )
         past = Past(uuid4().hex, user, client, now, now, str(why["reason"]), refused=True)
         self._tell(actor, [Happening("session.refused", user, {"client": client, **why})], [past])
 
@@ -188,7 +213,18 @@ class Seating:
 
     def _acquire(self, request: SeatRequest) -> Seat | Full:
         try:
-            return self.store.acquire(request)
+            answer = self.store.acquire(request)
+            self.answered()
+            if isinstance(answer, Seat):
+                self.health.opened()
+            return answer
+        except StoreUnavailable as error:
+            if error.opens_at is None:
+                self.health.failed(error, self.view.clock.elapsed())
+            else:
+                self.answered()
+                self.health.closed(self.view.id, error, self.view.now())
+            raise
         except Exception:
             raise
         except BaseException:
@@ -221,6 +257,8 @@ class Seating:
         over = [past for past in begun if past.id not in live]
         if over:
             self._tell(None, (), [evolve(past, ended=past.began + lease, how="lost") for past in over])
+            for past in over:
+                self._log("session.ended", past, None, "lost")
         self._settled = True
 
     def _going_on(self, now: datetime) -> Iterator[Past]:
@@ -244,12 +282,15 @@ class Seating:
         kind = "session.started" if new else "session.kept"
         begun = [Past(seat.id, seat.user_id, seat.client, seat.started_at)] if new else []
         self._tell(actor, [Happening(kind, seat.user_id, {"session": seat.id, "client": seat.client})], begun)
+        self._log(kind, seat, actor)
 
     def _tell_lapsed(self, seats: Collection[Seat]) -> None:
         self._tell_ends(seats, None, how="expired", at=self.view.now())
 
     def _tell_ends(self, seats: Collection[Seat], actor: str | None, *, how: str, at: datetime) -> None:
         """Tell of endings; what can't be told now, nobody else could tell: it is told with the next ones."""
+        for seat in seats:
+            self._log("session.ended", seat, actor, how)
         owed = deque[_Endings]()
         with suppress(IndexError):  # another thread may take some of them
             while True:
@@ -265,6 +306,12 @@ class Seating:
                 self._owed.extendleft(reversed(owed))
                 raise
             owed.popleft()
+
+    def _log(self, kind: str, seat: Seat | Past, actor: str | None, how: str | None = None) -> None:
+        id, user, client = seat.id, seat.user_id, seat.client
+        line(
+            SESSIONS, INFO, kind, organization=self.view.id, user=user, client=client, session=id, actor=actor, how=how
+        )
 
     def _end(self, seat: Seat, how: str) -> Happening:
         when = {"expired_at": seat.expires_at.isoformat()} if how == "expired" else {}

@@ -113,8 +113,8 @@ class Session:
         if due and not (grace and asked < seating.ask_at):
             try:
                 self._renew(asked)
-            except StoreUnavailable:
-                seating.not_answered()
+            except StoreUnavailable as error:
+                seating.not_answered(error)
                 if not grace:
                     raise
         self._keep_to_lease()
@@ -232,9 +232,9 @@ class Session:
         view = self._seating.view
         try:
             seat = self._ask(lambda token: self._seating.store.find(view.id, token))
-        except StoreUnavailable:
+        except StoreUnavailable as error:
             # The holder knows its lease without the store; whether it was ended, for as long as tables are believed.
-            self._seating.not_answered()
+            self._seating.not_answered(error)
             if not grace and now - self._looked >= view.max_stale:
                 raise
             self._look_at = now + view.staleness
@@ -266,6 +266,7 @@ class Session:
         if seat is None:
             for token in self._tokens():
                 self._seating.known.forget(token_hash(token))
+            self._seating.answered()
             self._finish("ended")
         else:
             self._looked, self._gone, self._seat = asked, asked + seat.remaining, seat
@@ -321,6 +322,7 @@ def resume(seating: Seating, org: Checks, token: str, asking: Asking, on_unavail
     view = seating.view
     seat, gone = _find(seating, token_hash(token), grace)
     if seat is None:
+        seating.answered()
         raise SessionEnded("not_found")
     if not asking.is_actor(seat.user_id):
         asking.host_only("resume", "organization.sessions")
@@ -346,8 +348,8 @@ def _find(seating: Seating, hash: str, grace: bool) -> tuple[Seat | None, float]
         return held.seat, held.gone
     try:
         seat = seating.store.find(seating.view.id, hash)
-    except StoreUnavailable:
-        seating.not_answered()
+    except StoreUnavailable as error:
+        seating.not_answered(error)
         if held is None or held.boot != clock.boot:
             raise
         return held.seat, held.gone

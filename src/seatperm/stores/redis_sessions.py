@@ -79,11 +79,12 @@ class RedisSessions:
                 return Full(int(in_use), next_free_in, tuple(map(_seat, gone)), int(ahead))
             case [3]:
                 raise InvalidValue("session_id", request.session_id, "an id that no other session has")
-        opens = _time(answer[1]).isoformat(timespec="seconds")
+        opens_at = _time(answer[1])
         raise StoreUnavailable(
             self.url,
             "it was started anew or lost its data, and earlier holders may still believe in their seats; further ones "
-            f"are given from {opens} on, and sessions that are still there go on",
+            f"are given from {opens_at.isoformat(timespec='seconds')} on, and sessions that are still there go on",
+            opens_at,
         )
 
     def leave(self, organization: str, ticket: str) -> None:
