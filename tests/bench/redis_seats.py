@@ -176,7 +176,7 @@ def _names() -> tuple[str, str]:
     return secrets.token_hex(16), secrets.token_hex(32)
 
 
-def main(short: bool, unix: bool) -> list[Row]:
+def main(short: bool, unix: bool = False) -> list[Row]:
     """Print the tables and return the first."""
     rows = []
     with (

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import seatperm
-from seatperm import Catalog, Organization, StoreUnavailable
+from seatperm import Catalog, InvalidValue, Organization, StoreUnavailable
 from seatperm.stores import Changes
 from seatperm.stores.memory import Book, MemoryChange, MemoryDirectory
 from seatperm.testing.clock import ManualClock
@@ -223,6 +223,22 @@ def test_who_waits_for_a_revision_holds_up_nobody_else(catalog: Catalog) -> None
         assert checks == 50
         assert isinstance(waiting.exception(), StoreUnavailable)
     org.close()
+
+
+def test_only_so_many_users_are_kept_in_memory(catalog: Catalog) -> None:
+    store = Switchable()
+    org = seatperm.open(catalog, store, session_store="memory://", cached_users=10)
+    ids = [f"u{number}" for number in range(30)]
+    for id in ids:
+        org.users.add(id=id, email=f"{id}@k.example", name="U", roles=["bookkeeper"])
+    assert all(org.can(id, "ledger", "view") for id in ids)
+    assert len(org._view.rows) <= 10
+    before = store.reads
+    assert org.can(ids[-1], "ledger", "view")
+    assert store.reads == before
+    for wrong in (0, True, "many"):
+        with pytest.raises(InvalidValue, match="cached_users"):
+            seatperm.open(catalog, "memory://", cached_users=wrong)  # type: ignore[arg-type]
 
 
 class Watched(dict[str, Any]):

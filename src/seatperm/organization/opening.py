@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from datetime import timedelta
 from itertools import islice
+from logging import WARNING
 from typing import Literal, Unpack
 
 from attrs import define, evolve, field
@@ -25,14 +26,15 @@ from ..errors import (
 )
 from ..license import License
 from ..stores import DirectoryStore, SessionStore
-from ..stores.opening import open_directory, open_sessions
+from ..stores.opening import open_directory, open_sessions, without_secrets
 from ..stores.waiting import AmongThreads, Waiting
 from . import answers
 from .asking import Asking
-from .changes import Change
+from .changes import Change, told
 from .facade import Organization, new_license
 from .history import RETENTION
 from .invitation import OnInvitation
+from .logs import STORES, Health, line
 from .orphans import digest, orphans
 from .relations import Relation, Relations, relatable
 from .seating import Seating
@@ -185,7 +187,7 @@ def open_tenants(
         retention,
         on_invitation,
         opened,
-        cached_users=cached_users,
+        cached_users,
     )
 
 
@@ -205,15 +207,20 @@ class Tenants:
     _retention: timedelta
     _on_invitation: OnInvitation | None
     _stores: ExitStack
+    _cached_users: int
     _waiting: Waiting = field(factory=AmongThreads)
-    _cached_users: int = CACHED_USERS
     _relations: Relations = field(init=False, factory=Relations)
+    _health: tuple[Health, Health] = field(init=False)
     _opened: dict[str, Organization] = field(init=False, factory=dict)
     _lock: AbstractContextManager[object] = field(init=False)
     _digest: str = field(init=False, default="")
 
     def __attrs_post_init__(self) -> None:
         self._lock = self._waiting.lock()
+        self._health = (
+            Health("directory", without_secrets(self._directory.url)),
+            Health("sessions", without_secrets(self._sessions.url)),
+        )
 
     def __repr__(self) -> str:
         return f"<Tenants of {self._directory.url}>"
@@ -341,6 +348,8 @@ class Tenants:
             given = {path: written_entry(entry) for path, entry in record.global_permissions.items()}
             details = {"after": licenses.summary(license), "global_permissions": given}
             Change.begin(store, id, self._clock.now(), details)
+            revision = store.revision(id)
+        told(id, "organization.created", None, revision, None)
         return True
 
     def _open(self, id: str) -> Organization:
@@ -354,14 +363,21 @@ class Tenants:
             self._max_stale,
             waiting=self._waiting,
             cached_users=self._cached_users,
+            health=self._health[0],
         )
-        seating = Seating(view, self._sessions, self._lease, self._session_events, self._retention)
+        seating = Seating(
+            view, self._sessions, self._lease, self._session_events, self._retention, health=self._health[1]
+        )
         return Organization(view, Relations(self._relations), Asking(view), seating, self._on_invitation)
 
     def _check(self, id: str) -> None:
         """Compare the names in the store with the catalog's, once for each catalog that it is opened with."""
         record = self._directory.organization(id)
-        if record.catalog == self._catalog_digest() or self._orphans == "keep":
+        if record.catalog == self._catalog_digest():
+            return
+        if self._orphans == "keep":
+            names = "; ".join(orphans(self.catalog, record, ()))
+            line(STORES, WARNING, "orphans.kept", organization=id, store=self._health[0].store, names=names or None)
             return
         users = (user for user in self._directory.users(id) if not user.dismissed)
         unknown = tuple(orphans(self.catalog, record, users))
