@@ -66,7 +66,7 @@ def told(names: Iterable[str], short: bool) -> dict[str, object]:
             found[name] = [asdict(row) for row in TOLD[name](short)]
             continue
         try:
-            found[name] = [asdict(row) for row in import_module(f"{__package__}.{name}").main(short)]
+            found[name] = [asdict(row) for row in import_module(f"{__package__}.{name}").main(short) or ()]
         except ImportError as error:
             print(f"not measured: {error}")
         except Exception as error:
