@@ -16,6 +16,7 @@ Each page begins in an empty folder. Differences in space do not count, `...` st
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import subprocess
@@ -101,6 +102,16 @@ class Reading:
             if wrong:
                 return f"$ {command}\n{wrong}"
         return None
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Take back what a page has said of the library's log."""
+    logger = logging.getLogger("seatperm")
+    handlers, level = [*logger.handlers], logger.level
+    yield
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -173,4 +173,4 @@ def _safe(value: Field) -> str | int | float | None:
 def _word(value: str | float) -> str:
     """Return a value as it stands in a message: nothing in it can begin another line, or look like another field."""
     text = str(value)
-    return text if text.isprintable() and text and not set(text) & set(" =\"'\\") else ascii(text)
+    return text if text.isprintable() and text and not set(text) & set(" =\"'\\") else repr(text)
