@@ -39,7 +39,7 @@ settings.configure(
     ],
     MIDDLEWARE=["seatperm.contrib.django.SeatpermMiddleware"],
     # A page on plain http needs a cookie that is not for https only; leave `carrier` out in earnest.
-    SEATPERM={"organization": organization, "carrier": Cookie(name="seatperm", secure=False)},
+    SEATPERM={"organization": organization, "carrier": Cookie(name="seatperm-token", secure=False)},
 )
 django.setup()
 
@@ -52,7 +52,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     user = request.POST.get("user", "")
     if not knows_password(user, request.POST.get("password", "")):
         return HttpResponse(status=401)
-    session = door(request).sign_in(user, client=request.POST.get("client"))
+    session = door(request).sign_in(user, client=request.POST.get("client") or None)
     return JsonResponse({"user": session.user.id, "until": session.expires_at.isoformat()})
 
 

@@ -12,7 +12,7 @@ import argparse
 from typing import Annotated, Any
 
 import uvicorn
-from fastapi import FastAPI, Form, HTTPException, Request, Response
+from fastapi import FastAPI, Form, HTTPException, Request
 from shop import INVOICES, Invoice, build, find_invoice, knows_password
 
 import seatperm
@@ -22,7 +22,7 @@ from seatperm.contrib.web import Cookie
 app = FastAPI()
 organization = build()
 # A page on plain http needs a cookie that is not for https only; leave `carrier` out in earnest.
-auth = Seatperm(organization, carrier=Cookie(name="seatperm", secure=False))
+auth = Seatperm(organization, carrier=Cookie(name="seatperm-token", secure=False))
 auth.install(app)
 
 
@@ -30,7 +30,6 @@ auth.install(app)
 @public
 async def sign_in(
     request: Request,
-    response: Response,
     user: Annotated[str, Form()],
     password: Annotated[str, Form()],
     client: Annotated[str | None, Form()] = None,
@@ -38,15 +37,15 @@ async def sign_in(
     """Check the password, take a seat, hand over the token."""
     if not knows_password(user, password):
         raise HTTPException(401)
-    session = await auth.sign_in(request, response, user, client)
+    session = await auth.sign_in(request, user, client or None)
     return {"user": session.user.id, "until": session.expires_at.isoformat()}
 
 
 @app.post("/sign-out")
 @public
-async def sign_out(request: Request, response: Response) -> dict[str, Any]:
+async def sign_out(request: Request) -> dict[str, Any]:
     """Give the seat back; whoever is not signed in is signed out already."""
-    await auth.sign_out(request, response)
+    await auth.sign_out(request)
     return {}
 
 

@@ -20,7 +20,7 @@ from seatperm.contrib.web import Cookie
 
 app = Flask(__name__)
 # A page on plain http needs a cookie that is not for https only; leave `carrier` out in earnest.
-auth = Seatperm(build(), app, carrier=Cookie(name="seatperm", secure=False))
+auth = Seatperm(build(), app, carrier=Cookie(name="seatperm-token", secure=False))
 
 
 @app.post("/sign-in")
@@ -30,7 +30,7 @@ def sign_in() -> dict[str, Any]:
     user = request.form.get("user", "")
     if not knows_password(user, request.form.get("password", "")):
         abort(401)
-    session = auth.sign_in(user, client=request.form.get("client"))
+    session = auth.sign_in(user, client=request.form.get("client") or None)
     return {"user": session.user.id, "until": session.expires_at.isoformat()}
 
 

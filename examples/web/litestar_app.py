@@ -27,7 +27,7 @@ Asked = Request[Any, Any, Any]
 
 organization = build()
 # A page on plain http needs a cookie that is not for https only; leave `carrier` out in earnest.
-auth = Seatperm(organization, carrier=Cookie(name="seatperm", secure=False))
+auth = Seatperm(organization, carrier=Cookie(name="seatperm-token", secure=False))
 
 
 def named(request: Any) -> Invoice | None:
@@ -41,7 +41,7 @@ async def sign_in(request: Asked, data: Form) -> dict[str, Any]:
     user = data.get("user", "")
     if not knows_password(user, data.get("password", "")):
         raise NotAuthorizedException
-    session = await auth.sign_in(request, user, data.get("client"))
+    session = await auth.sign_in(request, user, data.get("client") or None)
     return {"user": session.user.id, "until": session.expires_at.isoformat()}
 
 

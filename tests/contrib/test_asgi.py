@@ -84,13 +84,13 @@ def on_starlette(organization: Any) -> App:
     @starlette.public
     async def sign_in(request: Request) -> Response:
         response = JSONResponse({})
-        await auth.sign_in(request, response, "tom")
+        await auth.sign_in(request, "tom")
         return response
 
     @starlette.public
     async def sign_out(request: Request) -> Response:
         response = JSONResponse({})
-        await auth.sign_out(request, response)
+        await auth.sign_out(request)
         return response
 
     @auth.needs("sales", "view", load=lambda request: request.path_params["id"], hide_existence=True)
@@ -127,11 +127,11 @@ def on_fastapi(organization: Any) -> App:
     needs_sale = auth.needs("sales", "view", load=named, hide_existence=True)
     needs_stock, signed_in = auth.needs("stock", "view"), auth.signed_in
 
-    async def sign_in(request: Request, response: Response) -> None:
-        await auth.sign_in(request, response, "tom")
+    async def sign_in(request: Request) -> None:
+        await auth.sign_in(request, "tom")
 
-    async def sign_out(request: Request, response: Response) -> None:
-        await auth.sign_out(request, response)
+    async def sign_out(request: Request) -> None:
+        await auth.sign_out(request)
 
     async def sale(record: Any = needs_sale) -> Any:
         return record
@@ -151,7 +151,7 @@ def on_fastapi(organization: Any) -> App:
     ):
         # What is declared in a function can't be looked up by name, as FastAPI does with annotations in text.
         endpoint.__annotations__ = {
-            name: {"request": Request, "response": Response}.get(name, Any) for name in endpoint.__annotations__
+            name: {"request": Request}.get(name, Any) for name in endpoint.__annotations__
         }
         app.get(path, response_model=None)(endpoint)
     return app

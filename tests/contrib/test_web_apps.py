@@ -91,7 +91,7 @@ def test_who_may_view_the_sessions_is_told_who_has_the_seats(url: str) -> None:
 def test_the_token_is_in_a_cookie_that_scripts_cannot_read(url: str) -> None:
     """And goes to no other site."""
     token, *flags = Browser(url).sign_in("ana").headers["Set-Cookie"].split("; ")
-    assert re.fullmatch(r"seatperm=[\w-]{43}", token)
+    assert re.fullmatch(r"seatperm-token=[\w-]{43}", token)
     assert sorted(flags, key=str.lower) == ["HttpOnly", "Path=/", "SameSite=Lax"]
 
 

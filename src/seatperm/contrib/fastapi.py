@@ -12,17 +12,17 @@ Needs the extra `fastapi`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from attrs import define, evolve
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, routing
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
 from starlette.requests import HTTPConnection
+from starlette.routing import BaseRoute, Host, Mount
 
 from . import starlette
-from .starlette import ROUTE, found, listed, marked, public
+from .starlette import ROUTE, asked_by, found, listed, marked, public
 from .web import Route
 
 __all__ = ["Seatperm", "public", "routes"]
@@ -33,9 +33,11 @@ class Seatperm(starlette.Seatperm):
     """The seats and the checks of a FastAPI application.
 
     Args:
-        organization: the organization, or a function from the request to its organization.
+        organization: the organization, or a function from the request to its organization; it may be asynchronous.
         carrier: how tokens travel: a `Cookie` unless said, or a `Bearer`.
         reasons: whether a denial tells its user why.
+        on_unavailable: what a request gets while the session store does not answer: "deny", a 503, or "grace", which
+            goes on with what this process has last seen of its session, until the lease runs out.
     """
 
     @property
@@ -71,7 +73,7 @@ class Seatperm(starlette.Seatperm):
             UnknownResource, UnknownAction, UnknownScope: the catalog has none of that name; at the first request
                 where each has an organization of its own.
         """
-        need = self.need(resource, action, scope, hide_existence)
+        need = self._need(resource, action, scope, hide_existence)
 
         async def session(connection: HTTPConnection) -> object:
             return await self.session(connection)
@@ -83,7 +85,7 @@ class Seatperm(starlette.Seatperm):
         async def asked_about(
             connection: HTTPConnection, _session: object = Depends(session), record: object = Depends(load)
         ) -> object:
-            await self.require(connection, need, found(record))
+            await self.require(connection, need, found(connection, record))
             return record
 
         return Depends(marked(asked if load is None else asked_about, need))
@@ -91,12 +93,26 @@ class Seatperm(starlette.Seatperm):
 
 def routes(app: FastAPI) -> Iterator[Route]:
     """Iterate over the routes of an application, and what each asks."""
-    for entry in app.routes:
-        for route in listed([entry], ""):
-            if isinstance(entry, APIRoute):
-                for asks in _dependencies([entry.dependant]):
+    return _routes(app.routes, "")
+
+
+def _routes(entries: Sequence[BaseRoute], above: str) -> Iterator[Route]:
+    # Newer versions keep an included router whole, and tell its routes only so.
+    known: Any = getattr(routing, "iter_route_contexts", iter)
+    for entry in known(entries):
+        original = getattr(entry, "original_route", entry)
+        effective = getattr(entry, "_effective_route", entry)
+        path = above + (getattr(effective, "path", None) or "")
+        if isinstance(original, routing.APIRoute | routing.APIWebSocketRoute):
+            methods = getattr(effective, "methods", None) or {"WEBSOCKET"}
+            for route in asked_by(original.endpoint, path, methods):
+                for asks in _dependencies([effective.dependant]):
                     route = evolve(route, needs=(*route.needs, *asks.needs), signed_in=True)
-            yield route
+                yield route
+        elif isinstance(effective, Mount | Host) and effective.routes:
+            yield from _routes(effective.routes, path)
+        else:
+            yield from listed([effective], above)
 
 
 def _dependencies(dependants: Iterable[Dependant]) -> Iterator[Route]:

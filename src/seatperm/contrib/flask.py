@@ -14,21 +14,58 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import wraps
-from typing import Any, Final, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar, overload
 
 from attrs import define, evolve, field
-from flask import Flask, Response, after_this_request, current_app, g, json, request
+from flask import Flask, Response, after_this_request, current_app, json, request
+from flask.views import View
 from werkzeug.exceptions import NotFound
 
 import seatperm
 
-from .web import PROBLEM_JSON, Carrier, Cookie, Gate, HiddenDenial, Need, Route, answer
+from .web import PROBLEM_JSON, Carrier, Cookie, Gate, HiddenDenial, Need, OnUnavailable, Route, answer
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+V = TypeVar("V", bound=View)
 
 _ROUTE: Final = "_seatperm_route"
+_NOTHING: Final = Route("", ())
+_VISITS: Final = "seatperm.visits"
+
+
+class Loaded(Protocol[P, T_co]):
+    """A decorator of views, and of the methods of class-based ones, that are given a record."""
+
+    @overload
+    def __call__(self, view: Callable[[T_co], R], /) -> Callable[P, R]: ...
+
+    @overload
+    def __call__(self, view: Callable[[V, T_co], R], /) -> Callable[Concatenate[V, P], R]: ...
+
+
+@define(eq=False, repr=False)
+class _Visit:
+    organization: seatperm.Organization | None = None
+    session: seatperm.Session | None = None
+    sent: tuple[str, str] | None = None
+    vary: str | None = None
+
+    def undo(self) -> None:
+        """Give back a seat that was taken in this request, while nobody has its token yet."""
+        if self.sent is not None and self.session is not None:
+            self.session.end()
+        self.session = None
+
+    def send(self, response: Response) -> Response:
+        if self.vary is not None:
+            response.vary.add(self.vary)
+        if self.sent is not None:
+            response.headers.add(*self.sent)
+            response.headers["Cache-Control"] = "no-store"
+        return response
 
 
 @define(eq=False, repr=False)
@@ -40,12 +77,15 @@ class Seatperm:
         app: the application; or call `init_app` later.
         carrier: how tokens travel: a `Cookie` unless said, or a `Bearer`.
         reasons: whether a denial tells its user why.
+        on_unavailable: what a request gets while the session store does not answer: "deny", a 503, or "grace", which
+            goes on with what this process has last seen of its session, until the lease runs out.
     """
 
     _organization: seatperm.Organization | Callable[[], seatperm.Organization]
     app: Flask | None = field(default=None)
     carrier: Carrier = field(factory=Cookie, kw_only=True)
     reasons: bool = field(default=True, kw_only=True)
+    on_unavailable: OnUnavailable = field(default="deny", kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         if self.app is not None:
@@ -57,8 +97,13 @@ class Seatperm:
 
     @property
     def organization(self) -> seatperm.Organization:
-        """The organization of the present request."""
-        return self._organization() if callable(self._organization) else self._organization
+        """The organization of the present request; it is looked for once."""
+        if not callable(self._organization):
+            return self._organization
+        visit = self._visit()
+        if visit.organization is None:
+            visit.organization = self._organization()
+        return visit.organization
 
     @property
     def session(self) -> seatperm.Session:
@@ -68,35 +113,43 @@ class Seatperm:
             NotSignedIn: the request brings no token.
             SessionEnded, StoreUnavailable: as `Organization.resume`.
         """
-        if "seatperm_session" not in g:
-            g.seatperm_session = self._gate().resume(request.headers.get("Authorization"), request.cookies)
-        session: seatperm.Session = g.seatperm_session
-        return session
+        visit = self._visit()
+        visit.vary = self.carrier.varies_by
+        if visit.session is None:
+            visit.session = self._gate().resume(request.headers.get("Authorization"), request.cookies)
+        return visit.session
 
     def sign_in(
         self, user: str | seatperm.User, client: str | None = None, wait: timedelta | None = None
     ) -> seatperm.Session:
         """Take a seat for a user who has shown the host, by a password or otherwise, who it is.
 
-        The answer to the present request hands over the token. A session that the request brought is ended first.
+        The answer to the present request hands over the token. Whoever signs in again from where they are signed in
+        keeps the seat; any other session that the request brought is ended first.
 
         Args:
-            user, client, wait: as `Organization.sign_in`.
+            user, client, wait: as `Organization.sign_in`; who waits keeps a thread of the server's busy.
 
         Raises:
-            SeatsExhausted, SignInRefused, UnknownUser, StoreUnavailable: as `Organization.sign_in`.
+            Stranger: the organization has no such user.
+            SeatsExhausted, SignInRefused, StoreUnavailable: as `Organization.sign_in`.
         """
-        gate = self._gate()
-        gate.leave(request.headers.get("Authorization"), request.cookies)
-        g.seatperm_session = session = gate.sign_in(user, client, wait)
-        self._hand_over(session.token)
+        visit, brought = self._visit(), (request.headers.get("Authorization"), request.cookies)
+        visit.undo()
+        visit.session = session = self._gate().sign_in(*brought, user, client, wait)
+        visit.sent = self.carrier.write(session.token)
         return session
 
     def sign_out(self) -> None:
-        """End the session that the present request brings, if it does, and take its token back."""
+        """End the session that the present request brings, if it does, and take its token back.
+
+        Raises:
+            StoreUnavailable: the store did not answer; the token stays, so that it can be tried again.
+        """
+        visit = self._visit()
+        visit.undo()
         self._gate().leave(request.headers.get("Authorization"), request.cookies)
-        g.pop("seatperm_session", None)
-        self._hand_over(None)
+        visit.sent = self.carrier.write(None)
 
     @overload
     def needs(
@@ -106,7 +159,7 @@ class Seatperm:
     @overload
     def needs(
         self, resource: str, action: str, *, load: Callable[P, T | None], hide_existence: bool = False
-    ) -> Callable[[Callable[[T], R]], Callable[P, R]]: ...
+    ) -> Loaded[P, T]: ...
 
     def needs(
         self,
@@ -116,14 +169,15 @@ class Seatperm:
         scope: str | None = None,
         load: Callable[..., object] | None = None,
         hide_existence: bool = False,
-    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    ) -> Any:
         """Let a view be called only by who may do this.
 
         Args:
             resource, action: as `Organization.can`.
             scope: the scope that is asked; without one, and without a record, every record is.
-            load: returns the record that the URL names, None (a 404) where there is none. It is called once, for
-                who is signed in, with what stands in the URL, and the view is called with the record alone.
+            load: returns the record that the URL names, None (a 404) where there is none; it may be asynchronous.
+                It is called once, for who is signed in, with what stands in the URL, and the view is called with the
+                record alone.
             hide_existence: who may not gets a 404, as where there is nothing.
 
         Raises:
@@ -141,11 +195,12 @@ class Seatperm:
                 if load is None:
                     self._require(session, need)
                     return current_app.ensure_sync(view)(*args, **kwargs)
-                record = load(*args, **kwargs)
+                within = args[:1] if isinstance(args[0] if args else None, View) else ()
+                record = current_app.ensure_sync(load)(*args[len(within) :], **kwargs)
                 if record is None:
                     raise NotFound
                 self._require(session, need, record)
-                return current_app.ensure_sync(view)(record)
+                return current_app.ensure_sync(view)(*within, record)
 
             return _marked(asked, need)
 
@@ -162,7 +217,7 @@ class Seatperm:
         return _marked(asked)
 
     def _gate(self) -> Gate:
-        return Gate(self.organization, self.carrier)
+        return Gate(self.organization, self.carrier, self.on_unavailable)
 
     def _require(self, session: seatperm.Session, need: Need, record: object = None) -> None:
         try:
@@ -170,13 +225,13 @@ class Seatperm:
         except HiddenDenial as denied:
             raise NotFound from denied
 
-    def _hand_over(self, token: str | None) -> None:
-        name, value = self.carrier.write(token)
-
-        @after_this_request
-        def send(response: Response) -> Response:
-            response.headers.add(name, value)
-            return response
+    def _visit(self) -> _Visit:
+        # Not in `g`, which tests that push an application's context share between requests.
+        visits: dict[Seatperm, _Visit] = request.environ.setdefault(_VISITS, {})
+        if self not in visits:
+            visits[self] = _Visit()
+            after_this_request(visits[self].send)
+        return visits[self]
 
     def _answer(self, error: seatperm.SeatpermError) -> Response:
         if answer(error).status == 500:
@@ -196,12 +251,21 @@ def public(view: Callable[P, R]) -> Callable[P, R]:
 def routes(app: Flask) -> Iterator[Route]:
     """Iterate over the routes of an application, and what each asks."""
     for rule in app.url_map.iter_rules():
-        asks = getattr(app.view_functions[rule.endpoint], _ROUTE, Route("", ()))
+        view = app.view_functions.get(rule.endpoint)
+        asks: Route = getattr(view, _ROUTE, _NOTHING)
         methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
-        yield evolve(asks, path=rule.rule, methods=tuple(methods))
+        of_class = {method: getattr(getattr(view, "view_class", None), method.lower(), None) for method in methods}
+        if not any(of_class.values()):
+            yield evolve(asks, path=rule.rule, methods=tuple(methods))
+            continue
+        for method, function in of_class.items():
+            own: Route = getattr(function, _ROUTE, _NOTHING)
+            needs, signed_in = (*asks.needs, *own.needs), asks.signed_in or own.signed_in
+            public = asks.public or own.public
+            yield Route(rule.rule, (method,), needs, signed_in, public)
 
 
 def _marked(view: Callable[..., Any], *needs: Need) -> Callable[..., Any]:
-    asks = getattr(view, _ROUTE, Route("", ()))
+    asks = getattr(view, _ROUTE, _NOTHING)
     setattr(view, _ROUTE, evolve(asks, needs=(*needs, *asks.needs), signed_in=True))
     return view

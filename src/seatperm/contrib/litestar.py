@@ -16,27 +16,26 @@ Needs the extra `litestar`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define, field
+from attrs import define
 from litestar import Litestar, Request, Response
 from litestar.config.app import AppConfig
 from litestar.connection import ASGIConnection
 from litestar.di import Provide
-from litestar.exceptions import NotFoundException
-from litestar.handlers import BaseRouteHandler
+from litestar.exceptions import NotFoundException, WebSocketException
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.plugins import InitPlugin
-from litestar.routes import HTTPRoute
-from litestar.types import Message, Scope
+from litestar.routes import HTTPRoute, WebSocketRoute
 
 import seatperm
 
-from .asgi import AsyncGate, called
-from .web import PROBLEM_JSON, Carrier, Cookie, HiddenDenial, Need, Route, answer
+from . import asgi
+from .asgi import called
+from .web import PROBLEM_JSON, HiddenDenial, Need, Route, answer
 
 if TYPE_CHECKING:
-    from .asgi import AnyOrganization, AnySession
+    from .asgi import AnySession
 
 ROUTE: Final = "_seatperm_route"
 
@@ -45,68 +44,35 @@ Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 
 
 @define(eq=False, repr=False)
-class Seatperm(InitPlugin):
+class Seatperm(asgi.Seatperm, InitPlugin):
     """The seats and the checks of a Litestar application; a plugin of it.
 
     Args:
-        organization: the organization, or a function from the request to its organization.
+        organization: the organization, or a function from the request to its organization; it may be asynchronous.
         carrier: how tokens travel: a `Cookie` unless said, or a `Bearer`.
         reasons: whether a denial tells its user why.
+        on_unavailable: what a request gets while the session store does not answer: "deny", a 503, or "grace", which
+            goes on with what this process has last seen of its session, until the lease runs out.
     """
-
-    _organization: AnyOrganization | Callable[[Connection], AnyOrganization]
-    carrier: Carrier = field(factory=Cookie, kw_only=True)
-    reasons: bool = field(default=True, kw_only=True)
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         """Have the application answer seatperm's errors as problems, and hand tokens over."""
         app_config.exception_handlers = {seatperm.SeatpermError: self._answer, **app_config.exception_handlers}
-        app_config.before_send = [*app_config.before_send, _send]
+        app_config.middleware = [asgi.Visits, *app_config.middleware]
         return app_config
 
-    def organization(self, connection: Connection) -> AnyOrganization:
-        """Return the organization of a request."""
-        return self._organization(connection) if callable(self._organization) else self._organization
-
-    async def session(self, connection: Connection) -> AnySession:
+    async def session(self, connection: asgi.Connection) -> AnySession:
         """Return the session of a request: taken up, and so touched, at the first use.
 
         Raises:
             NotSignedIn: the request brings no token.
             SessionEnded, StoreUnavailable: as `Organization.resume`.
+            WebSocketException: instead of any of these for a WebSocket: 4401, 4503.
         """
-        state = connection.scope["state"]
-        if "seatperm_session" not in state:
-            state["seatperm_session"] = await self._gate(connection).resume(connection)
-        session: AnySession = state["seatperm_session"]
-        return session
-
-    async def sign_in(
-        self,
-        connection: Connection,
-        user: str | seatperm.User,
-        client: str | None = None,
-        wait: timedelta | None = None,
-    ) -> AnySession:
-        """Take a seat for a user who has shown the host, by a password or otherwise, who it is.
-
-        The answer to the request hands over the token. A session that the request brought is ended first.
-
-        Args:
-            connection: the request.
-            user, client, wait: as `Organization.sign_in`.
-
-        Raises:
-            SeatsExhausted, SignInRefused, UnknownUser, StoreUnavailable: as `Organization.sign_in`.
-        """
-        session = await self._gate(connection).sign_in(connection, user, client, wait)
-        connection.scope["state"] |= {"seatperm_session": session, "seatperm_sent": self.carrier.write(session.token)}
-        return session
-
-    async def sign_out(self, connection: Connection) -> None:
-        """End the session that a request brings, if it does, and have the answer to it take the token back."""
-        await self._gate(connection).leave(connection)
-        connection.scope["state"]["seatperm_sent"] = self.carrier.write(None)
+        try:
+            return await super().session(connection)
+        except seatperm.SeatpermError as error:
+            raise self._told(connection, error) from error
 
     def needs(self, resource: str, action: str, *, scope: str | None = None, hide_existence: bool = False) -> Guard:
         """Return a guard that lets a route be called only by who may do this.
@@ -123,7 +89,7 @@ class Seatperm(InitPlugin):
         need = self._need(resource, action, scope, hide_existence)
 
         async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
-            await self._require(connection, need)
+            await self.require(connection, need)
 
         marked: Guard = _marked(guard, need)
         return marked
@@ -154,8 +120,8 @@ class Seatperm(InitPlugin):
             await self.session(request)
             record = await called(load, request)
             if record is None:
-                raise NotFoundException
-            await self._require(request, need, record)
+                raise _nothing(request)
+            await self.require(request, need, record)
             return record
 
         return Provide(_marked(provide, need))
@@ -170,20 +136,26 @@ class Seatperm(InitPlugin):
         marked: Guard = _marked(guard)
         return marked
 
-    def _need(self, resource: str, action: str, scope: str | None, hide_existence: bool) -> Need:
-        need = Need(resource, action, scope, hide_existence)
-        if not callable(self._organization):
-            need.check(self._organization.catalog)
-        return need
+    async def require(self, connection: asgi.Connection, need: Need, record: object = None) -> None:
+        """Go on only if the user of a request may do what is needed, with the record if one is given.
 
-    async def _require(self, connection: Connection, need: Need, record: object = None) -> None:
+        Raises:
+            NotFoundException: the user may not, and the need hides what there is.
+            NotSignedIn, SessionEnded, AccessDenied, NoRelation, StoreUnavailable: what they say.
+            WebSocketException: instead of any of these for a WebSocket: 4401, 4403, 4404, 4503.
+        """
         try:
-            await self._gate(connection).require(await self.session(connection), need, record)
+            await self._require(connection, need, record)
         except HiddenDenial as denied:
-            raise NotFoundException from denied
+            raise _nothing(connection) from denied
+        except seatperm.SeatpermError as error:
+            raise self._told(connection, error) from error
 
-    def _gate(self, connection: Connection) -> AsyncGate:
-        return AsyncGate(self.organization(connection), self.carrier)
+    def _told(self, connection: asgi.Connection, error: seatperm.SeatpermError) -> Exception:
+        told = answer(error, reasons=self.reasons)
+        if connection.scope["type"] == "http" or told.status == 500:
+            return error
+        return WebSocketException(detail=str(told.body["title"]), code=4000 + told.status)
 
     def _answer(self, _request: Connection, error: seatperm.SeatpermError) -> Response[Any]:
         told = answer(error, reasons=self.reasons)
@@ -199,23 +171,22 @@ PUBLIC: Final = {"seatperm": "public"}
 def routes(app: Litestar) -> Iterator[Route]:
     """Iterate over the routes of an application, and what each asks."""
     for entry in app.routes:
-        if isinstance(entry, HTTPRoute):
-            for handler in entry.route_handlers:
-                asking = [*handler.resolve_guards(), *(it.dependency for it in handler.resolve_dependencies().values())]
-                asked = [route for it in asking if isinstance(route := getattr(it, ROUTE, None), Route)]
-                methods = sorted(str(method) for method in handler.http_methods if method not in ("HEAD", "OPTIONS"))
-                needs = tuple(need for route in asked for need in route.needs)
-                if methods:
-                    public = handler.opt.get("seatperm") == "public"
-                    yield Route(entry.path, tuple(methods), needs, bool(asked), public)
+        for handler in entry.route_handlers if isinstance(entry, HTTPRoute) else [entry.route_handler]:
+            asking = [*handler.resolve_guards(), *(it.dependency for it in handler.resolve_dependencies().values())]
+            asked = [route for it in asking if isinstance(route := getattr(it, ROUTE, None), Route)]
+            needs = tuple(need for route in asked for need in route.needs)
+            public = handler.opt.get("seatperm") == "public"
+            if not isinstance(handler, HTTPRouteHandler):
+                methods = ["WEBSOCKET"] if isinstance(entry, WebSocketRoute) else []
+            elif not (methods := sorted({str(method) for method in handler.http_methods} - {"HEAD", "OPTIONS"})):
+                continue
+            yield Route(entry.path, tuple(methods), needs, bool(asked), public)
 
 
-async def _send(message: Message, scope: Scope) -> None:
-    """Put the token that was handed over, or taken back, into the answer."""
-    sent = scope["state"].pop("seatperm_sent", None) if message["type"] == "http.response.start" else None
-    if sent is not None and message["type"] == "http.response.start":
-        name, value = sent
-        message["headers"] = [*message["headers"], (name.lower().encode(), value.encode())]
+def _nothing(connection: asgi.Connection) -> Exception:
+    if connection.scope["type"] == "http":
+        return NotFoundException()
+    return WebSocketException(detail="Not Found", code=4404)
 
 
 def _marked(asking: Any, *needs: Need) -> Any:

@@ -12,96 +12,54 @@ Needs the extra `starlette`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from attrs import define, evolve, field
+from attrs import define, evolve
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
+from starlette.endpoints import HTTPEndpoint
+from starlette.exceptions import HTTPException, WebSocketException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Host, Mount, WebSocketRoute
 from starlette.routing import Route as Path
+from starlette.websockets import WebSocket, WebSocketState
 
 import seatperm
 
-from .asgi import AsyncGate, called
-from .web import PROBLEM_JSON, Carrier, Cookie, HiddenDenial, Need, Route, answer
-
-if TYPE_CHECKING:
-    from .asgi import AnyOrganization, AnySession
+from . import asgi
+from .asgi import called
+from .web import PROBLEM_JSON, HiddenDenial, Need, Route, answer
 
 ROUTE: Final = "_seatperm_route"
 """The attribute of an endpoint in which its decorators leave what it asks."""
+
+NOTHING: Final = Route("", ())
+"""What an endpoint asks of which nobody has said anything."""
 
 Endpoint = Callable[..., Any]
 
 
 @define(eq=False, repr=False)
-class Seatperm:
+class Seatperm(asgi.Seatperm):
     """The seats and the checks of a Starlette application.
 
     Args:
-        organization: the organization, or a function from the request to its organization.
+        organization: the organization, or a function from the request to its organization; it may be asynchronous.
         carrier: how tokens travel: a `Cookie` unless said, or a `Bearer`.
         reasons: whether a denial tells its user why.
+        on_unavailable: what a request gets while the session store does not answer: "deny", a 503, or "grace", which
+            goes on with what this process has last seen of its session, until the lease runs out.
     """
 
-    _organization: AnyOrganization | Callable[[HTTPConnection], AnyOrganization]
-    carrier: Carrier = field(factory=Cookie, kw_only=True)
-    reasons: bool = field(default=True, kw_only=True)
-
     def install(self, app: Starlette) -> None:
-        """Have the application answer seatperm's errors as problems: 401, 403, 404 and 503 told apart."""
-        app.add_exception_handler(seatperm.SeatpermError, self._answer)
+        """Have an application hand tokens over, and answer seatperm's errors as problems: 401, 403, 404 and 503.
 
-    def organization(self, connection: HTTPConnection) -> AnyOrganization:
-        """Return the organization of a request."""
-        return self._organization(connection) if callable(self._organization) else self._organization
-
-    async def session(self, connection: HTTPConnection) -> AnySession:
-        """Return the session of a request: taken up, and so touched, at the first use.
-
-        Raises:
-            NotSignedIn: the request brings no token.
-            SessionEnded, StoreUnavailable: as `Organization.resume`.
+        Call it before the application serves, and for a mounted application of its own again.
         """
-        if not hasattr(connection.state, "seatperm_session"):
-            connection.state.seatperm_session = await self._gate(connection).resume(connection)
-        session: AnySession = connection.state.seatperm_session
-        return session
-
-    async def sign_in(
-        self,
-        request: Request,
-        response: Response,
-        user: str | seatperm.User,
-        client: str | None = None,
-        wait: timedelta | None = None,
-    ) -> AnySession:
-        """Take a seat for a user who has shown the host, by a password or otherwise, who it is.
-
-        A session that the request brought is ended first.
-
-        Args:
-            request: the present one.
-            response: the answer to it, which hands over the token.
-            user, client, wait: as `Organization.sign_in`.
-
-        Raises:
-            SeatsExhausted, SignInRefused, UnknownUser, StoreUnavailable: as `Organization.sign_in`.
-        """
-        session = await self._gate(request).sign_in(request, user, client, wait)
-        request.state.seatperm_session = session
-        response.headers.append(*self.carrier.write(session.token))
-        return session
-
-    async def sign_out(self, request: Request, response: Response) -> None:
-        """End the session that a request brings, if it does, and have the answer to it take the token back."""
-        await self._gate(request).leave(request)
-        response.headers.append(*self.carrier.write(None))
+        app.add_middleware(asgi.Visits)
+        app.add_exception_handler(seatperm.SeatpermError, self._answer)  # type: ignore[arg-type] # it takes WebSockets
 
     def needs(
         self,
@@ -125,16 +83,16 @@ class Seatperm:
             UnknownResource, UnknownAction, UnknownScope: the catalog has none of that name; at the first request
                 where each has an organization of its own.
         """
-        need = self.need(resource, action, scope, hide_existence)
+        need = self._need(resource, action, scope, hide_existence)
 
         def decorate(endpoint: Endpoint) -> Endpoint:
             @wraps(endpoint)
-            async def asked(request: Request) -> Response:
+            async def asked(*args: Any) -> Any:
+                *_within, request = args  # a method of an HTTPEndpoint has itself before the request
                 await self.session(request)
-                record = () if load is None else (found(await called(load, request)),)
+                record = () if load is None else (found(request, await called(load, request)),)
                 await self.require(request, need, *record)
-                response: Response = await called(endpoint, request, *record)
-                return response
+                return await called(endpoint, *args, *record)
 
             return marked(asked, need)
 
@@ -144,54 +102,52 @@ class Seatperm:
         """Let an endpoint be called by whoever has a session."""
 
         @wraps(endpoint)
-        async def asked(request: Request) -> Response:
-            await self.session(request)
-            response: Response = await called(endpoint, request)
-            return response
+        async def asked(*args: Any) -> Any:
+            await self.session(args[-1])
+            return await called(endpoint, *args)
 
         return marked(asked)
-
-    def need(self, resource: str, action: str, scope: str | None, hide_existence: bool) -> Need:
-        """Return what a route needs, its names looked up where the catalog is known by now.
-
-        Raises:
-            UnknownResource, UnknownAction, UnknownScope: the catalog has none of that name.
-        """
-        need = Need(resource, action, scope, hide_existence)
-        if not callable(self._organization):
-            need.check(self._organization.catalog)
-        return need
 
     async def require(self, connection: HTTPConnection, need: Need, record: object = None) -> None:
         """Go on only if the user of a request may do what is needed, with the record if one is given.
 
         Raises:
-            HTTPException: 404: the user may not, and the need hides what there is.
+            HTTPException: 404: the user may not, and the need hides what there is. A WebSocket is closed instead.
             NotSignedIn, SessionEnded, AccessDenied, NoRelation, StoreUnavailable: what they say.
         """
         try:
-            await self._gate(connection).require(await self.session(connection), need, record)
+            await self._require(connection, need, record)
         except HiddenDenial as denied:
-            raise HTTPException(404) from denied
+            raise nothing(connection) from denied
 
-    def _gate(self, connection: HTTPConnection) -> AsyncGate:
-        return AsyncGate(self.organization(connection), self.carrier)
-
-    async def _answer(self, _request: Request, error: Exception) -> Response:
+    async def _answer(self, connection: HTTPConnection, error: Exception) -> Response | None:
         told = answer(error, reasons=self.reasons) if isinstance(error, seatperm.SeatpermError) else None
         if told is None or told.status == 500:
             raise error
-        return JSONResponse(dict(told.body), told.status, dict(told.headers), PROBLEM_JSON)
+        response = JSONResponse(dict(told.body), told.status, dict(told.headers), PROBLEM_JSON)
+        if not isinstance(connection, WebSocket):
+            return response
+        shaking = connection.application_state is WebSocketState.CONNECTING
+        if shaking and "websocket.http.response" in (connection.scope.get("extensions") or ()):
+            await connection.send_denial_response(response)
+        else:
+            await connection.close(4000 + told.status, str(told.body["title"]))
+        return None
 
 
-def found(record: object) -> object:
+def nothing(connection: HTTPConnection) -> Exception:
+    """Return what is raised where there is nothing: for a WebSocket, what closes it as where there is no route."""
+    return HTTPException(404) if connection.scope["type"] == "http" else WebSocketException(1000)
+
+
+def found(connection: HTTPConnection, record: object) -> object:
     """Return a record that was loaded.
 
     Raises:
         HTTPException: 404: there is none.
     """
     if record is None:
-        raise HTTPException(404)
+        raise nothing(connection)
     return record
 
 
@@ -207,18 +163,33 @@ def routes(app: Starlette) -> Iterator[Route]:
 
 
 def listed(entries: Iterable[BaseRoute], above: str) -> Iterator[Route]:
-    """Iterate over routes and those mounted below them."""
+    """Iterate over routes and those mounted below them; what can't be looked into is one that nobody has said of."""
     for entry in entries:
-        if isinstance(entry, Mount):
-            yield from listed(entry.routes, above + entry.path)
+        path = above + getattr(entry, "path", "")
+        if isinstance(entry, Mount | Host) and entry.routes:
+            yield from listed(entry.routes, path)
         elif isinstance(entry, Path):
-            asks: Route = getattr(entry.endpoint, ROUTE, Route("", ()))
-            methods = sorted(set(entry.methods or ()) - {"HEAD", "OPTIONS"})
-            yield evolve(asks, path=above + entry.path, methods=tuple(methods))
+            yield from asked_by(entry.endpoint, path, entry.methods or ())
+        elif isinstance(entry, WebSocketRoute):
+            yield evolve(getattr(entry.endpoint, ROUTE, NOTHING), path=path, methods=("WEBSOCKET",))
+        else:
+            yield Route(f"{path}/*", ())
+
+
+def asked_by(endpoint: Endpoint, path: str, methods: Collection[str]) -> Iterator[Route]:
+    """Iterate over what an endpoint asks: one route, or one for each method of a class."""
+    asks: Route = getattr(endpoint, ROUTE, NOTHING)
+    if isinstance(endpoint, type) and issubclass(endpoint, HTTPEndpoint):
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+            each = getattr(endpoint, method.lower(), None)
+            if each is not None:
+                yield evolve(getattr(each, ROUTE, NOTHING), path=path, methods=(method,))
+    else:
+        yield evolve(asks, path=path, methods=tuple(sorted(set(methods) - {"HEAD", "OPTIONS"})))
 
 
 def marked(endpoint: Endpoint, *needs: Need) -> Endpoint:
     """Leave on an endpoint what it asks."""
-    asks: Route = getattr(endpoint, ROUTE, Route("", ()))
+    asks: Route = getattr(endpoint, ROUTE, NOTHING)
     setattr(endpoint, ROUTE, evolve(asks, needs=(*needs, *asks.needs), signed_in=True))
     return endpoint

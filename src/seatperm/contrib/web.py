@@ -9,11 +9,37 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from attrs import frozen
 
 import seatperm
+
+from .tokens import Bearer, Carrier, Cookie, NotSignedIn, brought
+
+__all__ = [
+    "CHALLENGE",
+    "DEAD",
+    "PROBLEM_JSON",
+    "RETRY_AFTER",
+    "Answer",
+    "Bearer",
+    "Carrier",
+    "Cookie",
+    "Gate",
+    "Held",
+    "HiddenDenial",
+    "HouseFull",
+    "Need",
+    "NotInstalled",
+    "NotSignedIn",
+    "OnUnavailable",
+    "Route",
+    "Stranger",
+    "answer",
+    "brought",
+    "same",
+]
 
 PROBLEM_JSON: Final = "application/problem+json"
 """The media type of `Answer.body`: RFC 9457."""
@@ -21,80 +47,29 @@ PROBLEM_JSON: Final = "application/problem+json"
 CHALLENGE: Final = MappingProxyType({"WWW-Authenticate": 'Bearer realm="seatperm"'})
 """What goes with every 401, as HTTP asks."""
 
+DEAD: Final = MappingProxyType({"WWW-Authenticate": 'Bearer realm="seatperm", error="invalid_token"'})
+"""The same to who brought a token that is dead: RFC 6750, section 3.1."""
+
 RETRY_AFTER: Final = 5
 """Seconds after which to try again where a store did not answer."""
 
 
-@frozen(kw_only=True)
-class Cookie:
-    """Keeps the session's token in a cookie that scripts can't read.
-
-    Attributes:
-        name: of the cookie; one that begins with `__Host-` is bound to the host by the browser itself.
-        secure: sent over HTTPS only. False is for tests on plain HTTP.
-        same_site: "lax" keeps other sites from posting with it; "strict" from linking with it too.
-        path: below which it is sent.
-        domain: to which it is sent; the host that set it unless said.
-    """
-
-    name: str = "__Host-seatperm"
-    secure: bool = True
-    same_site: Literal["lax", "strict", "none"] = "lax"
-    path: str = "/"
-    domain: str | None = None
-
-    def __attrs_post_init__(self) -> None:
-        bound = self.name.startswith("__Host-")
-        if bound and not (self.secure and self.path == "/" and self.domain is None):
-            expected = "another name: browsers drop a __Host- cookie that is not secure, or has a domain or a path"
-            raise seatperm.InvalidValue("name", self.name, expected)
-        if self.same_site == "none" and not self.secure:
-            raise seatperm.InvalidValue("same_site", self.same_site, "'lax' or 'strict', or secure=True beside 'none'")
-
-    def write(self, token: str | None) -> tuple[str, str]:
-        """Return the header of an answer that hands over a token, or, with None, takes it back."""
-        parts = [f"{self.name}={token or ''}", f"Path={self.path}"]
-        if self.domain is not None:
-            parts.append(f"Domain={self.domain}")
-        if token is None:
-            parts.append("Max-Age=0")
-        if self.secure:
-            parts.append("Secure")
-        return "Set-Cookie", "; ".join([*parts, "HttpOnly", f"SameSite={self.same_site.capitalize()}"])
+OnUnavailable = Literal["deny", "grace"]
+"""What a request gets while the session store does not answer: a 503, or on with what was last seen of its session."""
 
 
-@frozen
-class Bearer:
-    """Takes the session's token from `Authorization: Bearer …`, for clients that are no browsers."""
+class Held(Protocol):
+    """What a session of either kind tells without being awaited."""
 
-    def write(self, token: str | None) -> tuple[str, str]:
-        """Return the header of the answer to a sign-in, that hands over a token; empty with None."""
-        return "Seatperm-Token", token or ""
+    @property
+    def user(self) -> seatperm.User:
+        """Whose it is."""
+        ...
 
-
-Carrier = Cookie | Bearer
-"""How a session's token travels."""
-
-
-def brought(carrier: Carrier, authorization: str | None, cookies: Mapping[str, str]) -> str:
-    """Return the token that a request brings.
-
-    Args:
-        carrier: how tokens travel.
-        authorization: the request's header of that name, if it has one.
-        cookies: the request's, by name, as the framework has read them.
-
-    Raises:
-        NotSignedIn: it brings none.
-    """
-    if isinstance(carrier, Cookie):
-        token = cookies.get(carrier.name, "")
-    else:
-        scheme, _, rest = (authorization or "").partition(" ")
-        token = rest.strip() if scheme.lower() == "bearer" else ""
-    if not token:
-        raise NotSignedIn(carrier)
-    return token
+    @property
+    def client(self) -> str | None:
+        """The connection's name."""
+        ...
 
 
 @frozen
@@ -166,16 +141,20 @@ class Answer:
     body: Mapping[str, object]
 
 
-class NotSignedIn(seatperm.SeatpermError):
-    """A request brought no token.
+class NotInstalled(seatperm.SeatpermError):
+    """A token can't be handed over, for the application does not know of seatperm yet.
 
     Attributes:
-        expected: where the token was looked for.
+        expected: what to call.
     """
 
-    def __init__(self, carrier: Carrier) -> None:
-        self.expected = f"the cookie {carrier.name}" if isinstance(carrier, Cookie) else "the header Authorization"
-        super().__init__(f"nobody is signed in: {self.expected} brings no token")
+    def __init__(self, expected: str) -> None:
+        self.expected = expected
+        super().__init__(f"the application does not know of seatperm yet; {expected}")
+
+
+class Stranger(seatperm.UnknownUser):
+    """Somebody whom the host knows, and who is no user of the organization."""
 
 
 class HiddenDenial(seatperm.AccessDenied):
@@ -201,10 +180,12 @@ class Gate:
     Attributes:
         organization: the organization of the present request.
         carrier: how tokens travel.
+        on_unavailable: as `Organization.resume`.
     """
 
     organization: seatperm.Organization
     carrier: Carrier
+    on_unavailable: OnUnavailable = "deny"
 
     def resume(self, authorization: str | None, cookies: Mapping[str, str]) -> seatperm.Session:
         """Take up, and so touch, the session whose token a request brings.
@@ -213,17 +194,38 @@ class Gate:
             NotSignedIn: it brings none.
             SessionEnded, StoreUnavailable: as `Organization.resume`.
         """
-        return self.organization.resume(brought(self.carrier, authorization, cookies))
+        token = brought(self.carrier, authorization, cookies)
+        return self.organization.resume(token, on_unavailable=self.on_unavailable)
 
-    def sign_in(self, user: str | seatperm.User, client: str | None, wait: timedelta | None) -> seatperm.Session:
+    def sign_in(
+        self,
+        authorization: str | None,
+        cookies: Mapping[str, str],
+        user: str | seatperm.User,
+        client: str | None,
+        wait: timedelta | None,
+    ) -> seatperm.Session:
         """Take a seat.
+
+        Whoever signs in again from where they are signed in keeps the seat, and gets a fresh token; a session of
+        anybody else, or of another client, that the request brought is ended first.
 
         Raises:
             HouseFull: there is none, and the user may view `organization.sessions`.
-            SeatsExhausted, SignInRefused, UnknownUser, StoreUnavailable: as `Organization.sign_in`.
+            Stranger: the organization has no such user.
+            SeatsExhausted, SignInRefused, StoreUnavailable: as `Organization.sign_in`.
         """
+        with suppress(NotSignedIn, seatperm.SessionEnded):
+            before = self.resume(authorization, cookies)
+            if not same(before, user, client):
+                before.end()
+            elif client is None:
+                before.rotate()
+                return before
         try:
             return self.organization.sign_in(user, client, wait)
+        except seatperm.UnknownUser as unknown:
+            raise Stranger(unknown.name) from unknown
         except seatperm.SeatsExhausted as full:
             if self.organization.can(user, "organization.sessions", "view"):
                 raise HouseFull(full, self.organization.sessions) from full
@@ -253,11 +255,17 @@ class Gate:
             raise
 
 
+def same(session: Held, user: str | seatperm.User, client: str | None) -> bool:
+    """Tell whether a session is this user's and this client's."""
+    return session.client == client and session.user.id == (user.id if isinstance(user, seatperm.User) else user)
+
+
 def answer(error: seatperm.SeatpermError, *, reasons: bool = True, now: datetime | None = None) -> Answer:
     """Return what to answer to a request that ended in an error of seatperm's.
 
     401 who has to sign in, 403 who may not, 403 with "seats-exhausted" where the house
-    is full, 503 with Retry-After where a store does not answer. Any other is the host's mistake: 500, without a word.
+    is full, 404 where the request's organization is unknown, 503 with Retry-After where a store does not answer. Any
+    other is the host's mistake: 500, without a word.
 
     Args:
         error: what was raised.
@@ -267,11 +275,12 @@ def answer(error: seatperm.SeatpermError, *, reasons: bool = True, now: datetime
     match error:
         case NotSignedIn():
             return _problem(401, "not-signed-in", "Sign in first", str(error), headers=CHALLENGE)
-        case seatperm.UnknownUser():
-            return _problem(401, "not-signed-in", "Sign in first", "this is nobody who may sign in", headers=CHALLENGE)
+        case Stranger():
+            detail = "this is no user of the organization"
+            return _problem(403, "sign-in-refused", "Sign-in refused", detail, more={"reason": "unknown_user"})
         case seatperm.SessionEnded(reason=reason):
             told = {"reason": reason}
-            return _problem(401, "session-ended", "Sign in again", str(error), headers=CHALLENGE, more=told)
+            return _problem(401, "session-ended", "Sign in again", str(error), headers=DEAD, more=told)
         case seatperm.SignInRefused(reason=reason):
             return _problem(403, "sign-in-refused", "Sign-in refused", str(error), more={"reason": reason})
         case seatperm.SeatsExhausted():
@@ -282,6 +291,8 @@ def answer(error: seatperm.SeatpermError, *, reasons: bool = True, now: datetime
             why = {"reason": decision.reason.value, "resource": decision.resource, "action": decision.action}
             text = decision.summary if reasons else None
             return _problem(403, "access-denied", "Access denied", text, more=why if reasons else {})
+        case seatperm.UnknownOrganization():
+            return _problem(404, "unknown-organization", "Not Found", None)
         case seatperm.StoreUnavailable():
             detail = "the books can't be read now; try again in a moment"
             headers = {"Retry-After": str(RETRY_AFTER)}
