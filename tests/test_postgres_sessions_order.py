@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
+import psycopg
 import pytest
 from attrs import evolve
 
-from seatperm.errors import StoreUnavailable
+from seatperm.errors import StoreDamaged, StoreUnavailable
 from seatperm.sessions import Full, Seat, SeatRequest, new_token, token_hash
 from seatperm.stores.postgres_database import PostgresDatabase, PostgresTransaction, Row, Values
 from seatperm.stores.postgres_sessions import PostgresSessions
@@ -238,3 +239,15 @@ def test_a_grant_is_on_the_disk_whatever_the_server_is_set_to(postgres_store: st
     after(lambda: store.release("kauri", mine.session_id, mine.token_hash))
     assert found == ["on"] * 6
     store.close()
+
+
+def test_rows_removed_by_hand_open_no_door(store: PostgresSessions, postgres_url: str, postgres_store: str) -> None:
+    """Without the row of an organization its seats are counted anew; without the store's own, nobody gets in."""
+    schema = postgres_store.rpartition("schema=")[2]
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        assert isinstance(store.acquire(request("ann", limit=3)), Seat)
+        connection.execute(f"DELETE FROM {schema}.seat_books WHERE organization = 'kauri'".encode())
+        assert isinstance(store.acquire(request("ben", limit=1)), Full)
+        connection.execute(f"DELETE FROM {schema}.seat_books".encode())
+        with pytest.raises(StoreDamaged, match="lacks the row"):
+            store.acquire(request("ben", limit=3))
