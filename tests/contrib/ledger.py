@@ -34,6 +34,9 @@ TEAMS: Mapping[str, str] = {"red": "north", "blue": "north", "green": "south"}
 USERS: Mapping[str, str] = {"ana": "red", "ben": "blue", "cat": "green"}
 """Each user's team."""
 
+MEMBERS = ((1, "ana", "red"), (2, "ana", "red"), (3, "ben", "blue"), (4, "cat", "green"), (5, None, "green"))
+"""The rows of who is in a team; somebody may be in it twice."""
+
 
 @dataclass(frozen=True)
 class Invoice:

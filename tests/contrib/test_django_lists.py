@@ -22,6 +22,7 @@ ORG = ledger.books()
 if not settings.configured:
     settings.configure(
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        INSTALLED_APPS=["tests.contrib"],
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
     )
     django.setup()
@@ -36,7 +37,19 @@ class Team(models.Model):
     class Meta:
         """Where it belongs."""
 
-        app_label = "ledger"
+        app_label = "contrib"
+
+
+class Member(models.Model):
+    """Somebody in a team; a team has many, and somebody may be in it twice."""
+
+    user: models.CharField[str | None, str | None] = models.CharField(max_length=20, null=True)
+    team: models.ForeignKey[Team, Team] = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="members")
+
+    class Meta:
+        """Where it belongs."""
+
+        app_label = "contrib"
 
 
 class Invoice(models.Model):
@@ -48,7 +61,7 @@ class Invoice(models.Model):
     class Meta:
         """Where it belongs."""
 
-        app_label = "ledger"
+        app_label = "contrib"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"], scope="module")
@@ -66,12 +79,15 @@ def database(request: pytest.FixtureRequest) -> Iterator[str]:
         }
     with connections[alias].schema_editor() as editor:
         editor.create_model(Team)
+        editor.create_model(Member)
         editor.create_model(Invoice)
     for name, region in ledger.TEAMS.items():
         Team.objects.using(alias).create(name=name, region=region)
+    Member.objects.using(alias).bulk_create(Member(id=id, user=user, team_id=team) for id, user, team in ledger.MEMBERS)
     yield alias
     with connections[alias].schema_editor() as editor:
         editor.delete_model(Invoice)
+        editor.delete_model(Member)
         editor.delete_model(Team)
     connections[alias].close()
 
@@ -90,6 +106,7 @@ def test_the_condition_selects_what_can_allows_one_by_one(
     ledger.hold(ORG, user, roles, override)
     team = ledger.USERS[user]
     conditions = {"own": Q(owner=user), "team": Q(team=team), "region": Q(team__region=ledger.TEAMS[team])}
+    by_members = {**conditions, "team": Q(team__members__user=user)}
     table = Invoice.objects.using(database)
     table.all().delete()
     table.bulk_create(Invoice(id=row.id, owner=row.owner, team_id=row.team) for row in rows)
@@ -99,4 +116,7 @@ def test_the_condition_selects_what_can_allows_one_by_one(
         pages = [list(found.values_list("id", flat=True)[start : start + size]) for start in range(0, 30, size)]
         assert [id for page in pages for id in page] == one_by_one
         assert found.count() == len(one_by_one)
+        joined = table.filter(may(ORG, user, "sales.invoices", action, by_members)).distinct().order_by("id")
+        assert list(joined.values_list("id", flat=True)) == one_by_one
+        assert joined.count() == len(one_by_one)
         assert found.exclude(owner="ben").count() == sum(rows[id - 1].owner != "ben" for id in one_by_one)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine, ForeignKey, String, create_engine, delete, func, insert, select
+from sqlalchemy import Connection, Engine, ForeignKey, Select, String, create_engine, delete, func, insert, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import StaticPool
 
@@ -27,6 +27,15 @@ class Team(Base):
     __tablename__ = "seatperm_test_teams"
     name: Mapped[str] = mapped_column(String(20), primary_key=True)
     region: Mapped[str] = mapped_column(String(20))
+
+
+class Member(Base):
+    """Somebody in a team; a team has many, and somebody may be in it twice."""
+
+    __tablename__ = "seatperm_test_members"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user: Mapped[str | None] = mapped_column(String(20))
+    team: Mapped[str] = mapped_column(ForeignKey(Team.name))
 
 
 class Invoice(Base):
@@ -49,6 +58,8 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     Base.metadata.create_all(engine)
     with engine.begin() as connection:
         connection.execute(insert(Team), [{"name": name, "region": it} for name, it in ledger.TEAMS.items()])
+        members = [{"id": id, "user": user, "team": team} for id, user, team in ledger.MEMBERS]
+        connection.execute(insert(Member), members)
     yield engine
     Base.metadata.drop_all(engine)
     engine.dispose()
@@ -68,6 +79,28 @@ def allowed(connection: Connection, user: str, action: str, *, size: int) -> lis
         {"own": Invoice.owner == user, "team": Invoice.team == team, "region": Team.region == ledger.TEAMS[team]},
     )
     query = select(Invoice.id).outerjoin(Team).where(condition).order_by(Invoice.id)
+    return paged(connection, query, size)
+
+
+def allowed_by_members(connection: Connection, user: str, action: str, *, size: int) -> list[int]:
+    """Return the same, where the condition of a team stands on a table of which an invoice meets many rows."""
+    condition = may(
+        ORG,
+        user,
+        "sales.invoices",
+        action,
+        {
+            "own": Invoice.owner == user,
+            "team": Member.user == user,
+            "region": Team.region == ledger.TEAMS[ledger.USERS[user]],
+        },
+    )
+    joined = select(Invoice.id).outerjoin(Team).outerjoin(Member, Member.team == Team.name)
+    return paged(connection, joined.where(condition).distinct().order_by(Invoice.id), size)
+
+
+def paged(connection: Connection, query: Select[tuple[int]], size: int) -> list[int]:
+    """Return the ids of a query, page by page, after a look at how many it counts."""
     count = connection.scalar(select(func.count()).select_from(query.subquery()))
     assert count is not None
     pages = [connection.scalars(query.limit(size).offset(start)).all() for start in range(0, count, size)]
@@ -94,6 +127,7 @@ def test_the_condition_selects_what_can_allows_one_by_one(
         for action in ledger.ACTIONS:
             one_by_one = [row.id for row in rows if ORG.can(user, "sales.invoices", action, row)]
             assert allowed(connection, user, action, size=size) == one_by_one
+            assert allowed_by_members(connection, user, action, size=size) == one_by_one
         connection.rollback()
 
 
