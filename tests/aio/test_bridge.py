@@ -25,7 +25,8 @@ def test_code_on_the_bridge_waits_and_others_go_on() -> None:
         return name
 
     async def main() -> tuple[str, str]:
-        return tuple(await asyncio.gather(run(count, "a"), run(count, "b")))
+        first, second = await asyncio.gather(run(count, "a"), run(count, "b"))
+        return first, second
 
     assert asyncio.run(main()) == ("a", "b")
     assert told == ["a", "b", "a", "b"]
