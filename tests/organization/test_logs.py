@@ -404,7 +404,7 @@ def everything(
     seatperm.open(catalog, store, clock=clock, orphans="keep").close()
 
 
-CATALOG_WITHOUT = {"packages": {"essentials": {}}}
+CATALOG_WITHOUT: dict[str, object] = {"packages": {"essentials": {}}}
 
 
 def test_a_run_with_everything_in_it_has_no_secret_in_any_record(

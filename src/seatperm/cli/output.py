@@ -218,8 +218,8 @@ def cut(lines: list[str], most: int | None, wide: int) -> list[str]:
 
 
 def minute(value: object) -> str:
-    """Return a time of a row as people read it, to the minute, in UTC."""
-    return f"{datetime.fromisoformat(str(value)).astimezone(UTC):%Y-%m-%d %H:%M}"
+    """Return a time of a row as people read it, to the minute, in UTC; nothing for none."""
+    return "" if value is None else f"{datetime.fromisoformat(str(value)).astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
 def width(text: str) -> int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
+from typing import Final
 
 import click
 from attrs import define
@@ -16,6 +19,11 @@ from ..stores import DirectoryStore
 from ..stores.opening import open_directory
 from ..stores.sqlite_url import SQLITE, SQLiteURL
 from .output import Format
+
+POSTGRES: Final = ("postgresql://", "postgres://")
+
+SECRETIVE: Final = re.compile("@|pass|secret|token", re.IGNORECASE)
+"""What stands in a misspelt URL that must not be shown."""
 
 
 @define
@@ -107,16 +115,31 @@ class Settings:
 def store_url(option: str, given: str, mode: str) -> str:
     """Return the URL of a store that is there already, for a URL or the path of a SQLite file.
 
+    Nothing is made in one that is not: neither a file nor tables.
+
     Raises:
-        click.UsageError: it is in the memory of another process.
+        click.UsageError: it is in the memory of another process, or neither a path nor a URL.
         InvalidValue: its options are not known.
     """
     if given.startswith("memory:"):
         raise click.UsageError(f"A store in memory is seen by its own process only: --{option} needs a file's path.")
+    if "://" not in given and SECRETIVE.search(given) and not Path(given).exists():
+        raise click.UsageError(
+            f"--{option} is neither a file that is there nor a URL such as postgresql://user@host/database. "
+            "(It may hold a password, and is not shown.)"
+        )
     url = given if "://" in given else SQLITE + given
-    if url.startswith(SQLITE) and SQLiteURL.parse(url).mode == "rwc":
-        return f"{url}{'&' if '?' in url else '?'}mode={mode}"
-    return url
+    return f"{url}{'&' if '?' in url else '?'}mode={mode}" if _may_make(url) else url
+
+
+def _may_make(url: str) -> bool:
+    if url.startswith(SQLITE):
+        return SQLiteURL.parse(url).mode == "rwc"
+    if url.startswith(POSTGRES):
+        from ..stores.postgres_url import PostgresURL  # with psycopg
+
+        return PostgresURL.parse(url).mode == "rwc"
+    return False
 
 
 def variable(name: str) -> str:

@@ -42,7 +42,8 @@ class PostgresDirectory(TablesDirectory):
 
     Args:
         url: `postgresql://user@host/database`, with libpq's settings and these after the question mark:
-            `schema=` (seatperm), `timeout=` in seconds (10), `pool_min=` (1) and `pool_max=` (8) connections.
+            `schema=` (seatperm), `timeout=` in seconds (10), `pool_min=` (1) and `pool_max=` (8) connections,
+            and `mode=`: "rwc", "rw" or "ro", see `PostgresURL`.
 
         database: what talks to the database; one of its own unless said.
 

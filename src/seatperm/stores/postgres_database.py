@@ -149,6 +149,8 @@ class PostgresDatabase:
     def rows(self, sql: str, values: Values = ()) -> list[Row]:
         """Return the rows of one statement, a transaction by itself, in one round trip. It is sent once at most.
 
+        With mode=ro it takes three, and the server lets it write nothing.
+
         Raises:
             InvalidValue: the database can't hold one of the values.
             StoreUnavailable: no answer came within the timeout, or it was none; a statement that writes may
@@ -159,7 +161,12 @@ class PostgresDatabase:
         process, end = self._process(), monotonic() + self.timeout
         connection = self._take(process, end)
         try:
-            return self.run(connection, sql, values, end).fetchall()
+            if self.where.mode != "ro":
+                return self.run(connection, sql, values, end).fetchall()
+            self.run(connection, "BEGIN READ ONLY", (), end)
+            found = self.run(connection, sql, values, end).fetchall()
+            self.run(connection, "COMMIT", (), end)
+            return found
         finally:
             self._give_back(process, connection)
 
@@ -171,8 +178,10 @@ class PostgresDatabase:
         and every pause of the client's ends within the timeout, also where the client stands still or is gone.
 
         Raises:
-            StoreUnavailable: as `rows`; or this thread is in the middle of another one.
+            StoreUnavailable: as `rows`; or this thread is in the middle of another one; or the URL says mode=ro.
         """
+        if self.where.mode == "ro":
+            raise StoreUnavailable(self.url, "it was opened with mode=ro, for reading only")
         process, end = self._process(), monotonic() + self.timeout
         caller = self._caller()
         if caller in process.writing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from ..errors import StoreVersion
+from ..errors import StoreUnavailable, StoreVersion
 from .postgres_database import PostgresDatabase, PostgresTransaction
 
 LOCK = 0x53454154
@@ -31,12 +31,21 @@ def bring_up_to_date(database: PostgresDatabase, schema: Schema) -> None:
 
     Raises:
         StoreVersion: a newer seatperm made them.
-        StoreUnavailable: the database does not answer, or does not let this role make tables.
+        StoreUnavailable: the database does not answer, or does not let this role make tables; or they are not there,
+            or an older seatperm's, where the URL's mode does not let them be made.
     """
+    version = 0
     if database.rows("SELECT to_regclass('$.stores')") != [(None,)]:
         found = database.rows("SELECT version FROM $.stores WHERE name = %s", (schema.name,))
-        if _is_whole(database.url, schema, found[0][0] if found else 0):
+        version = found[0][0] if found else 0
+        if _is_whole(database.url, schema, version):
             return
+    where = database.where
+    if where.mode != "rwc" and not version:
+        lacks = f"it has no tables of {schema.name} in the schema {where.schema}"
+        raise StoreUnavailable(database.url, f"{lacks}; name the store that has, or let the application make them")
+    if where.mode == "ro":
+        raise StoreUnavailable(database.url, "an older seatperm made its tables; open it once for writing")
     with database.write() as transaction:
         _make(database, schema, transaction)
 

@@ -18,7 +18,7 @@ try:
 except ImportError as error:
     raise MissingExtra("postgres") from error
 
-OWN: Final = ("schema", "timeout", "pool_min", "pool_max")
+OWN: Final = ("schema", "timeout", "pool_min", "pool_max", "mode")
 """The settings of seatperm's own."""
 
 
@@ -34,6 +34,7 @@ class PostgresURL:
         pool_min: how many connections stay open while nothing is done.
         pool_max: how many there are at the most.
         hosts: how many are named, to be tried one after the other.
+        mode: "rwc": missing tables are made. "rw": they must be there. "ro": so they must, and nothing is written.
     """
 
     shown: str
@@ -43,6 +44,7 @@ class PostgresURL:
     pool_min: int = 1
     pool_max: int = 8
     hosts: int = 1
+    mode: str = "rwc"
 
     def __repr__(self) -> str:
         return f"<PostgresURL {self.shown}>"
@@ -69,7 +71,8 @@ class PostgresURL:
             _refuse(place, "a number for the port; write the special characters of a password as %40 and so on")
         own = {name: unquote(settings[name]) for name in OWN if name in settings}
         if not re.fullmatch("(?!pg_)[a-z_][a-z0-9_]{0,47}", schema := own.get("schema", "seatperm")):
-            _refuse(place, f"lower-case letters, digits and underscores, at most 48 and not beginning with pg_, for 'schema={schema}'")
+            letters = "lower-case letters, digits and underscores, at most 48 and not beginning with pg_"
+            _refuse(place, f"{letters}, for 'schema={schema}'")
         timeout = own.get("timeout", "10")
         if not re.fullmatch(r"\d{1,5}(\.\d{1,6})?", timeout) or not float(timeout) > 0:
             _refuse(place, f"seconds for 'timeout={timeout}'")
@@ -78,6 +81,8 @@ class PostgresURL:
             _refuse(place, f"a number of connections, at least 1, for 'pool_max={at_most}'")
         if not re.fullmatch(r"\d{1,4}", at_least):
             _refuse(place, f"a number of connections for 'pool_min={at_least}'")
+        if (mode := own.get("mode", "rwc")) not in ("rwc", "rw", "ro"):
+            _refuse(place, f"'rwc', 'rw' or 'ro' for 'mode={mode}'")
         return cls(
             _shown(libpq),
             libpq,
@@ -86,6 +91,7 @@ class PostgresURL:
             min(int(at_least), int(at_most)),
             int(at_most),
             max(len(ports), libpq.get("host", "").count(",") + 1),
+            mode,
         )
 
     def conninfo(self, seconds: float) -> str:
