@@ -63,10 +63,10 @@ def open_directory(url: str) -> DirectoryStore:
 
             return PostgresDirectory(url)
         case scheme:
-            brought = _brought(url, scheme, DIRECTORIES)
-            if not hasattr(brought, "open_directory"):
+            opener = getattr(_brought(url, scheme, DIRECTORIES), "open_directory", None)
+            if opener is None:
                 _refuse("store", url, DIRECTORIES)
-            directory: DirectoryStore = brought.open_directory(url)
+            directory: DirectoryStore = opener(url)
             return directory
 
 
@@ -98,10 +98,10 @@ def open_sessions(url: str, clock: Clock) -> SessionStore:
 
             return RedisSessions(url)
         case scheme:
-            brought = _brought(url, scheme, SESSIONS)
-            if not hasattr(brought, "open_sessions"):
+            opener = getattr(_brought(url, scheme, SESSIONS), "open_sessions", None)
+            if opener is None:
                 _refuse("session_store", url, SESSIONS)
-            sessions: SessionStore = brought.open_sessions(url, clock)
+            sessions: SessionStore = opener(url, clock)
             return sessions
 
 
