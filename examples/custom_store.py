@@ -116,6 +116,8 @@ class JSONSessions:
 
     def _decide(self, book: Book, now: int, request: SeatRequest) -> Seat | Full:
         held = next((held for held in book["sessions"] if is_same(held, request)), None)
+        if held is None and any(held["id"] == request.session_id for held in book["sessions"]):
+            raise seatperm.InvalidValue("session_id", request.session_id, "an id that no other session has")
         if held is None and not has_room(book, request):
             ahead = 0
             if request.ticket is not None:
@@ -199,9 +201,8 @@ def seat(held: Held, now: int) -> Seat:
 
 def is_same(held: Held, request: SeatRequest) -> bool:
     """Tell whether a session is of the client that asks, or of the same request sent before."""
-    if request.client is not None:
-        return (held["user"], held["client"]) == (request.user_id, request.client)
-    return (held["id"], held["token"]) == (request.session_id, request.token_hash)
+    same = (held["user"], held["client"]) == (request.user_id, request.client)
+    return same and (request.client is not None or held["id"] == request.session_id)
 
 
 def in_use(book: Book, request: SeatRequest, role: str | None = None) -> int:

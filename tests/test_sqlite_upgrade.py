@@ -12,10 +12,13 @@ from attrs import evolve
 from seatperm.directory import Organization, User
 from seatperm.errors import StoreUnavailable
 from seatperm.license import License
-from seatperm.sessions import Past
+from seatperm.sessions import Full, Past, SeatRequest
 from seatperm.stores.sqlite import SQLiteDirectory
 from seatperm.stores.sqlite_file import Schema, SQLiteFile
 from seatperm.stores.sqlite_schema import DIRECTORY
+from seatperm.stores.sqlite_session_schema import SCHEMA
+from seatperm.stores.sqlite_sessions import SQLiteSessions
+from seatperm.testing import ManualClock
 
 NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
 FIRST = Schema(DIRECTORY.name, {"0001_tables": DIRECTORY.steps["0001_tables"]})
@@ -61,3 +64,24 @@ def test_a_file_that_is_only_looked_at_is_not_brought_up_to_date(path: Path) -> 
     with pytest.raises(StoreUnavailable, match="an older seatperm wrote it; open it once for writing"):
         SQLiteDirectory(path, mode="ro")
     assert path.read_bytes() == before
+
+
+def test_of_two_sessions_of_one_id_a_file_keeps_the_one_that_was_meant(path: Path) -> None:
+    """The first one; the seat of the other is free again."""
+    clock = ManualClock()
+    first = Schema(SCHEMA.name, {"0001_sessions": SCHEMA.steps["0001_sessions"]})
+    with closing(SQLiteFile(path, first)) as file, file.write() as connection:
+        connection.execute("INSERT INTO seats (organization, boot) VALUES ('kauri', ?)", (clock.boot,))
+        for number, (token, id) in enumerate([("t1", "s1"), ("t2", "s1"), ("t3", "s3")], 1):
+            connection.execute(
+                "INSERT INTO sessions (organization, token_hash, id, number, user_id, holds, started_at, expires_at,"
+                " ends) VALUES ('kauri', ?, ?, ?, 'ann', '[]', ?, ?, ?)",
+                (token, id, number, NOON.isoformat(), NOON.isoformat(), 10**15),
+            )
+    for _ in range(2):
+        with closing(SQLiteSessions(path, clock)) as store:
+            assert [seat.id for seat in store.live("kauri")] == ["s1", "s3"]
+            assert store.find("kauri", "t2") is None
+            full = store.acquire(SeatRequest("kauri", "ben", None, "s4", "t4", 60, 2))
+            assert isinstance(full, Full)
+            assert full.in_use == 2

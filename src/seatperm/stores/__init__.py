@@ -245,7 +245,9 @@ class SessionStore(Protocol):
         3. G3: `renew` and `release` with a token that is not the session's present one change nothing.
         4. A session is keyed by (user, client): an `acquire` with a live key keeps the session's id and seat,
            takes the new token (the old one is dead) and renews the lease, whatever the limit. A `client` of
-           None has no key; but a request sent twice (same session id and token) is one request.
+           None has no key. Without a live key, a session id that is live is that session: asked with by its own
+           user and client (a request sent twice, say) it keeps its seat and takes the request's token, whatever
+           token it has by now; by another user or client it is `InvalidValue`, and nothing is changed.
         5. Seats: with `per_user` a user with a live session takes no further seat; `in_use` counts users then.
            Who gets one is `seatperm.sessions.admits`, over live seats and live waiters in front.
         6. A refused request with a `ticket` keeps its place, by first asking, for `patience` seconds from the
@@ -264,7 +266,11 @@ class SessionStore(Protocol):
     """Names the store in messages; without secrets."""
 
     def acquire(self, request: SeatRequest) -> Seat | Full:
-        """Take a seat, or say that there is none."""
+        """Take a seat, or say that there is none.
+
+        Raises:
+            InvalidValue: another user or client has a live session of that id.
+        """
         ...
 
     def leave(self, organization: str, ticket: str) -> None:

@@ -10,7 +10,7 @@ from threading import Lock
 from attrs import define, field
 
 from ..clock import Clock, micros
-from ..errors import StoreUnavailable
+from ..errors import InvalidValue, StoreUnavailable
 from ..sessions import Full, Seat, SeatRequest, admits
 
 
@@ -162,11 +162,19 @@ class _Book:
         return None
 
     def same(self, request: SeatRequest) -> _Held | None:
-        """Return the live session of the same client, or of the same request sent before."""
+        """Return the live session of the same client, or of that id."""
         if request.client is not None:
             return self.by_key.get((request.user_id, request.client))
-        held = self.by_token.get(request.token_hash)
-        return held if held is not None and held.id == request.session_id else None
+        return self.by_id.get(request.session_id)
+
+    def check(self, request: SeatRequest, now: int) -> None:
+        """Go on only if no live session of another user or client has the id that is asked with."""
+        held = self.by_id[request.session_id]
+        if held.ends <= now or (held.user_id, held.client) == (request.user_id, request.client):
+            return
+        own = None if request.client is None else self.by_key.get((request.user_id, request.client))
+        if own is None or own.ends <= now:
+            raise InvalidValue("session_id", request.session_id, "an id that no other session has")
 
     def admits(self, request: SeatRequest) -> bool:
         """Tell whether there is a seat for who asks, after those who wait in front."""
@@ -215,13 +223,19 @@ class MemorySessions:
         self._last_lease, self._last_span = 0.0, (0, timedelta())
 
     def acquire(self, request: SeatRequest) -> Seat | Full:
-        """Take a seat, or say that there is none."""
+        """Take a seat, or say that there is none.
+
+        Raises:
+            InvalidValue: another user or client has a live session of that id.
+        """
         with self._lock:
             books = self._open()
             book = books.get(request.organization)
             if book is None:
                 book = books[request.organization] = _Book()
             now = micros(self._clock.elapsed())
+            if request.session_id in book.by_id:
+                book.check(request, now)
             lapsed = () if book.quiet(now) else book.expire(now)
             held = book.same(request)
             if held is None and not book.admits(request):

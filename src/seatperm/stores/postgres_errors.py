@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from psycopg import DataError, Error, InterfaceError
+from psycopg.errors import UniqueViolation
 
 from ..errors import InvalidValue, StoreDamaged, StoreUnavailable
 
@@ -80,6 +81,11 @@ def explained(error: Exception, url: str, values: Sequence[object] = ()) -> Exce
     if isinstance(error, InterfaceError) or not state:
         return StoreUnavailable(url, f"no connection; look at the server, the URL and the network ({said})")
     return StoreUnavailable(url, f"the server refused ({said}); look at its log")
+
+
+def is_conflict(error: StoreDamaged) -> bool:
+    """Tell whether a row was refused because another one has what may be there only once."""
+    return isinstance(error.__cause__, UniqueViolation)
 
 
 def _said(error: Error) -> str:

@@ -126,6 +126,10 @@ BEGIN
         INSERT INTO $.seat_books (organization, timeline, closed_until)
             SELECT _organization, b.timeline, b.closed_until FROM $.seat_books b WHERE b.organization = ''
             RETURNING * INTO _book;
+        IF NOT FOUND THEN
+            RAISE undefined_object USING MESSAGE = 'seat_books lacks the row that new organizations are made after';
+        END IF;
+        SELECT count(*) INTO _book.seats FROM $.seats s WHERE s.organization = _organization;
     END IF;
     _before := _book;
     IF _book.timeline <> {TIMELINE} THEN
@@ -144,6 +148,10 @@ BEGIN
         DELETE FROM $.seat_queue q WHERE q.organization = _organization AND q.ticket = _ticket;
         PERFORM $.seat_keep(_book, _before);
         RETURN json_build_object('id', _seat.id, 'started_at', _seat.started_at, 'expires_at', _ends);
+    END IF;
+    IF EXISTS (SELECT FROM $.seats s WHERE s.organization = _organization AND s.id = _id
+        AND s.ends + interval '0' > _now) THEN
+        RETURN json_build_object('taken', true);
     END IF;
 
     IF _book.closed_until > _now AND NOT (_per_user AND EXISTS (SELECT FROM $.seats s
@@ -200,7 +208,7 @@ BEGIN
             WHERE s.organization = _organization AND s.ends = '-infinity'));
     END IF;
 
-    IF NOT _admitted THEN
+    IF _admitted IS NOT TRUE THEN
         IF _ticket IS NOT NULL THEN
             INSERT INTO $.seat_queue AS q (organization, ticket, user_id, holds, ends)
                 VALUES (_organization, _ticket, _user, _holds, _now + _patience * interval '1 microsecond')

@@ -46,6 +46,7 @@ TABLES: Final = (
     """,
     "CREATE UNIQUE INDEX seats_by_key ON $.seats (organization, key)",
     "CREATE UNIQUE INDEX seats_by_token ON $.seats (organization, token_hash)",
+    "CREATE UNIQUE INDEX seats_by_id ON $.seats (organization, id)",
     "CREATE INDEX seats_by_end ON $.seats (organization, ends)",
     """
     CREATE TABLE $.seat_queue (

@@ -81,7 +81,8 @@ BEGIN
         END IF;
         RETURN (SELECT json_build_object(
             'in_use', _book.seats, 'next_free_in', extract(epoch FROM min(s.ends) - _now))
-            FROM $.seats s WHERE s.organization = _organization AND s.ends > _now);
+            FROM $.seats s WHERE s.organization = _organization AND s.ends > _now
+            HAVING NOT EXISTS (SELECT FROM $.seats t WHERE t.organization = _organization AND t.id = _id));
     END IF;
     IF _seat.id IS NOT NULL THEN
         _lapsed := json_build_array(json_build_object('id', _seat.id, 'user_id', _seat.user_id,
@@ -105,8 +106,7 @@ DECLARE
 BEGIN
     {GUARD}
     FOREACH _known IN ARRAY ARRAY[_token, _fresh] LOOP
-        UPDATE $.seats s SET token_hash = coalesce(_fresh, _token), ends = _ends,
-            key = CASE WHEN _fresh IS NULL OR s.client IS NOT NULL THEN s.key ELSE '#' || _fresh END
+        UPDATE $.seats s SET token_hash = coalesce(_fresh, _token), ends = _ends
             WHERE s.organization = _organization AND s.token_hash = _known AND s.ends + interval '0' > _now
             RETURNING json_build_object('id', s.id, 'user_id', s.user_id, 'client', s.client,
                 'started_at', s.started_at, 'expires_at', s.ends) INTO _answer;

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..clock import micros
-from ..errors import StoreUnavailable
+from ..errors import InvalidValue, StoreDamaged, StoreUnavailable
 from ..sessions import Full, Seat, SeatRequest
-from .postgres_database import PostgresDatabase
+from .postgres_database import PostgresDatabase, Values
+from .postgres_errors import is_conflict
 from .postgres_schema import bring_up_to_date
 from .postgres_session_schema import SCHEMA
 
@@ -50,12 +51,17 @@ class PostgresSessions:
         self._database = PostgresDatabase(url) if database is None else database
         self._decided = set[str]()
         self.url = self._database.url
-        bring_up_to_date(self._database, SCHEMA)
+        try:
+            bring_up_to_date(self._database, SCHEMA)
+        except BaseException:
+            self._database.close()
+            raise
 
     def acquire(self, request: SeatRequest) -> Seat | Full:
         """Take a seat, or say that there is none.
 
         Raises:
+            InvalidValue: another user or client has a live session of that id.
             StoreUnavailable: the doors are closed since a standby was promoted.
         """
         who = (
@@ -71,7 +77,7 @@ class PostgresSessions:
         )
         plain = not request.per_user and not request.reserved
         if plain and request.organization not in self._decided:
-            answer = self._call(_TAKE, (*who, request.ticket is not None))
+            answer = self._taken((*who, request.ticket is not None))
             if answer is not None:
                 return self._read(answer, request)
         roles = sorted(request.reserved)
@@ -107,10 +113,7 @@ class PostgresSessions:
         return _seat(row, micros(lease) / 1_000_000) if row is not None else None
 
     def release(self, organization: str, session_id: str, token_hash: str | None) -> bool:
-        """End a live session, if the token is its own, or None is given; tell whether it did.
-
-        Without a token all of the organization's seats are looked through.
-        """
+        """End a live session, if the token is its own, or None is given; tell whether it did."""
         ((ended,),) = self._database.rows("SELECT $.seat_release(%s, %s, %s)", (organization, session_id, token_hash))
         return bool(ended)
 
@@ -126,7 +129,16 @@ class PostgresSessions:
         """Close the connections; later calls raise `StoreUnavailable`."""
         self._database.close()
 
-    def _call(self, sql: str, values: tuple[str | int | bool | list[str] | list[int] | None, ...]) -> _Row | None:
+    def _taken(self, values: Values) -> _Row | None:
+        try:
+            return self._call(_TAKE, values)
+        except StoreDamaged as error:
+            # A session of that id is there, live or over: `seat_decide` looks which.
+            if is_conflict(error):
+                return None
+            raise
+
+    def _call(self, sql: str, values: Values) -> _Row | None:
         rows = self._database.rows(sql, values)
         if not rows or rows[0][0] is None:
             return None
@@ -134,11 +146,14 @@ class PostgresSessions:
         return answer
 
     def _read(self, answer: _Row, request: SeatRequest) -> Seat | Full:
+        if "taken" in answer:
+            raise InvalidValue("session_id", request.session_id, "an id that no other session has")
         if "closed_for" in answer:
             raise StoreUnavailable(
                 self.url,
                 f"a standby was promoted, which may not know of the last seats taken; for {answer['closed_for']:.0f} s "
                 "more nobody takes a further seat",
+                datetime.now(UTC) + timedelta(seconds=answer["closed_for"]),
             )
         lapsed = tuple(_seat(row, 0.0) for row in answer.get("lapsed") or ())
         if "in_use" in answer:
@@ -151,8 +166,9 @@ class PostgresSessions:
 def _key(request: SeatRequest) -> str:
     """Return what is the same of two requests that shall have one session: rule 4 of `SessionStore`."""
     if request.client is None:
-        return f"#{request.token_hash}"  # `seat_renew` keeps it so
-    named = json.dumps([request.user_id, request.client])
+        named = json.dumps([request.user_id, None, request.session_id])
+    else:
+        named = json.dumps([request.user_id, request.client])
     return hashlib.sha256(named.encode()).hexdigest()[:40]
 
 

@@ -5,7 +5,8 @@
 --             c:<length of user>:<user><client> = session, u:<user> = how many sessions,
 --             rs:<role>, ru:<role> = how many sessions, users hold a seat that counts for the role,
 --             rc:<length of role>:<role><user> = how many of the user's, w:<ticket> = {user, holds},
---             sessions, users, number = counts; epoch, run, shut = whose memory this is, until when nobody comes in
+--             sessions, users, number = counts; epoch, run, shut = whose memory this is, until when nobody comes in,
+--             untold = sessions that ran out and that no answer has named yet
 --   ends      sessions by the end of their leases
 --   queue     tickets by place
 --   patience  tickets by the end of their places
@@ -155,9 +156,27 @@ function verbs.acquire(named, terms, user, client, id, token, ticket, reserved, 
     end
   end
 
-  local is = call('HMGET', seats, 'sessions', 'users', 'number', 'epoch', 'run', 'shut', field, 's:' .. id, 'u:' .. user)
+  local is = call('HMGET', seats, 'sessions', 'users', 'number', 'epoch', 'run', 'shut', field, 's:' .. id, 'u:' .. user, 'untold')
   local sessions, users, number = tonumber(is[1] or 0), tonumber(is[2] or 0), tonumber(is[3] or 0)
   local epoch, shut, held, taken, own = is[4], tonumber(is[6] or 0), is[7], is[8], tonumber(is[9] or 0)
+
+  -- Rule 8: what an answer that could not name it left to the next.
+  if is[10] then
+    local before = cmsgpack.unpack(is[10])
+    for _, each in ipairs(gone) do
+      before[#before + 1] = each
+    end
+    gone = before
+    call('HDEL', seats, 'untold')
+    call('SET', kept, cmsgpack.pack(gone), 'PX', KEEP_ANSWERS)
+  end
+  local function naming_none(answer)
+    if #gone > 0 then
+      call('HSET', seats, 'untold', cmsgpack.pack(gone))
+      call('DEL', kept)
+    end
+    return answer
+  end
 
   -- Rule 9. Where one of the keys is gone alone, the server threw it away: then all is lost.
   local torn = call('ZCARD', ends) ~= sessions
@@ -182,7 +201,7 @@ function verbs.acquire(named, terms, user, client, id, token, ticket, reserved, 
     of = session(held)
   end
   if (taken and not of) or (of and (of[1] ~= user or of[2] ~= client)) then
-    return '[3]'
+    return naming_none('[3]')
   end
   if not of then
     local in_use = per_user and users or sessions
@@ -240,7 +259,7 @@ function verbs.acquire(named, terms, user, client, id, token, ticket, reserved, 
       end
       admitted = room(roles(holds))
       if admitted and now < shut and mode ~= 'admit' then
-        return cjson.encode({2, text(shut)})
+        return naming_none(cjson.encode({2, text(shut)}))
       end
     end
     if not admitted then

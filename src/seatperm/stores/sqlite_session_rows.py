@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
+from ..errors import InvalidValue
 from ..sessions import Full, Seat, SeatRequest, admits
 
 COUNT = """
@@ -23,7 +24,7 @@ KEEP = "UPDATE sessions SET token_hash = ?, holds = ?, expires_at = ?, ends = ? 
 
 
 # One statement decides and takes, where nothing needs a closer look: no lease has run out, nobody waits, no seat is
-# reserved, and nobody is there by this client or this request (what is unique says so, and the row is ignored).
+# reserved, and nobody is there by this client or this id (what is unique says so, and the row is ignored).
 # The triggers count.
 TAKE = """
     INSERT OR IGNORE INTO sessions
@@ -34,13 +35,12 @@ TAKE = """
         AND NOT EXISTS (SELECT 1 FROM seat_queue WHERE organization = ?1)
     RETURNING 1
 """
-RENEW = f"""
-    UPDATE sessions SET token_hash = ?, expires_at = ?, ends = ?
-    WHERE organization = ? AND token_hash = ? AND ends > ? AND {SAME_BOOT}
-    RETURNING {SEAT}
-"""
+_LIVE = f"WHERE organization = ? AND token_hash = ? AND ends > ? AND {SAME_BOOT} RETURNING {SEAT}"
+RENEW = f"UPDATE sessions SET expires_at = ?, ends = ? {_LIVE}"
+ROTATE = f"UPDATE sessions SET token_hash = ?, expires_at = ?, ends = ? {_LIVE}"
 END = f"""
-    DELETE FROM sessions WHERE organization = ? AND token_hash = ? AND id = ? AND ends > ? AND {SAME_BOOT}
+    DELETE FROM sessions WHERE organization = ? AND id = ? AND token_hash = coalesce(?, token_hash)
+        AND ends > ? AND {SAME_BOOT}
     RETURNING 1
 """
 
@@ -84,22 +84,35 @@ def count_of(connection: sqlite3.Connection, organization: str) -> Count | None:
 
 
 def needs_no_seat(request: SeatRequest) -> tuple[str, tuple[str, ...]]:
-    """Return what a session is that leaves who asks in no need of a further seat, as SQL and its values."""
+    """Return what a session is that leaves who asks in no need of a further seat, as SQL and its values.
+
+    So is one of the id that is asked with, whoever's it is.
+    """
+    inside = "EXISTS (SELECT 1 FROM sessions WHERE organization = seats.organization AND"
     if request.per_user:
-        return "user_id = ?", (request.user_id,)
+        return f"{inside} user_id = ?) OR {inside} id = ?)", (request.user_id, request.session_id)
     if request.client is not None:
-        return "user_id = ? AND client = ?", (request.user_id, request.client)
-    return "token_hash = ?", (request.token_hash,)
+        key = (request.user_id, request.client, request.session_id)
+        return f"{inside} user_id = ? AND client = ?) OR {inside} id = ?)", key
+    return f"{inside} id = ?)", (request.session_id,)
 
 
 def keep(connection: sqlite3.Connection, request: SeatRequest, expires_at: str, ends: int) -> SeatRow | None:
-    """Give the live session of the same client, or of the same request sent before, its new token and lease."""
+    """Give the live session of the same client, or of that id, its new token and lease.
+
+    Raises:
+        InvalidValue: another user or client has a session of that id.
+    """
     values = (request.token_hash, names_text(request.holds), expires_at, ends, request.organization)
     if request.client is not None:
         where, key = "user_id = ? AND client = ?", (request.user_id, request.client)
     else:
-        where, key = "token_hash = ? AND id = ?", (request.token_hash, request.session_id)
+        where, key = "id = ? AND user_id = ? AND client IS NULL", (request.session_id, request.user_id)
     row: SeatRow | None = connection.execute(f"{KEEP} AND {where} RETURNING {SEAT}", values + key).fetchone()
+    if row is None:
+        named = (request.organization, request.session_id)
+        if connection.execute("SELECT 1 FROM sessions WHERE organization = ? AND id = ?", named).fetchone():
+            raise InvalidValue("session_id", request.session_id, "an id that no other session has")
     return row
 
 

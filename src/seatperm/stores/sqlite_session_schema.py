@@ -104,4 +104,13 @@ def _make_tables(database: Database) -> None:
         database.execute(statement)
 
 
-SCHEMA = Schema(name="seatperm.sessions", steps={"0001_sessions": _make_tables})
+def _name_each_once(database: Database) -> None:
+    # Of two sessions of one id, which were possible, the one that was made by mistake is the later one.
+    database.execute(
+        "DELETE FROM sessions WHERE EXISTS (SELECT 1 FROM sessions AS first WHERE first.id = sessions.id "
+        "AND first.organization = sessions.organization AND first.number < sessions.number)"
+    )
+    database.execute("CREATE UNIQUE INDEX sessions_by_id ON sessions (organization, id)")
+
+
+SCHEMA = Schema(name="seatperm.sessions", steps={"0001_sessions": _make_tables, "0002_ids": _name_each_once})

@@ -18,6 +18,7 @@ from .sqlite_session_rows import (
     DELETE,
     END,
     RENEW,
+    ROTATE,
     SAME_BOOT,
     SEAT,
     TAKE,
@@ -70,7 +71,11 @@ class SQLiteSessions:
         self.url = self._file.url
 
     def acquire(self, request: SeatRequest) -> Seat | Full:
-        """Take a seat, or say that there is none."""
+        """Take a seat, or say that there is none.
+
+        Raises:
+            InvalidValue: another user or client has a live session of that id.
+        """
         # Where the last answer was a refusal, the next one likely is: look without the write lock.
         if request.ticket is None and request.organization in self._seen_full:
             full = self._refusal(request)
@@ -144,30 +149,21 @@ class SQLiteSessions:
                 nonlocal now
                 now = self._now()
                 expires_at = time_text(self._clock.now() + timedelta(seconds=lease))
-                ends, boot = now + micros(lease), self._clock.boot
-                return (new_token_hash or token_hash, expires_at, ends, organization, known, now, boot)
+                live = (expires_at, now + micros(lease), organization, known, now, self._clock.boot)
+                return live if new_token_hash is None else (new_token_hash, *live)
 
-            rows = self._file.once(RENEW, values)
+            rows = self._file.once(RENEW if new_token_hash is None else ROTATE, values)
             if rows:
                 return seat_of(cast(SeatRow, rows[0]), now)
         return None
 
     def release(self, organization: str, session_id: str, token_hash: str | None) -> bool:
-        """End a live session, if the token is its own, or None is given; tell whether it did.
+        """End a live session, if the token is its own, or None is given; tell whether it did."""
 
-        Without a token all of the organization's sessions are looked through, outside the write lock.
-        """
-        if token_hash is not None:
-            return self._delete(organization, session_id, token_hash)
-        while True:
-            row = self._file.row(
-                f"SELECT token_hash FROM sessions WHERE organization = ? AND id = ? AND ends > ? AND {SAME_BOOT}",
-                (organization, session_id, self._now(), self._clock.boot),
-            )
-            if row is None:
-                return False
-            if self._delete(organization, session_id, str(row[0])):
-                return True
+        def values() -> Values:
+            return organization, session_id, token_hash, self._now(), self._clock.boot
+
+        return bool(self._file.once(END, values))
 
     def epoch(self, organization: str) -> None:
         """Return None: what the file lost was granted before this boot of the machine, and is void."""
@@ -190,9 +186,8 @@ class SQLiteSessions:
         return micros(self._clock.elapsed())
 
     def _refusal(self, request: SeatRequest) -> Full | None:
-        where, key = needs_no_seat(request)
-        inside = f"EXISTS (SELECT 1 FROM sessions WHERE organization = seats.organization AND {where})"
-        row = self._file.row(f"{COUNT} AND NOT {inside}", (request.organization, *key))
+        inside, key = needs_no_seat(request)
+        row = self._file.row(f"{COUNT} AND NOT ({inside})", (request.organization, *key))
         # Read after the count: what has not ended by now had not ended then.
         now = self._now()
         count = Count(*row) if row is not None else None
@@ -268,9 +263,3 @@ class SQLiteSessions:
             connection.execute("DELETE FROM seat_queue WHERE organization = ? AND ends <= ?", (organization, now))
         lapsed = sorted((seat_of(row, row[-1]) for row in ended), key=lambda seat: (seat.expires_at, seat.id))
         return count, tuple(lapsed)
-
-    def _delete(self, organization: str, session_id: str, token_hash: str) -> bool:
-        def values() -> Values:
-            return organization, token_hash, session_id, self._now(), self._clock.boot
-
-        return bool(self._file.once(END, values))

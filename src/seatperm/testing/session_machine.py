@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from attrs import frozen
+from attrs import evolve, frozen
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from ..clock import Clock
-from ..sessions import Seat, SeatRequest
+from ..errors import InvalidValue
+from ..sessions import Full, Seat, SeatRequest
 from ..stores import SessionStore
 from ..stores.memory_sessions import MemorySessions
 from .clock import ManualClock
@@ -42,6 +43,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.clock = ManualClock()
         self.model = MemorySessions(self.clock)
         self.taken: list[_Taken] = []
+        self.requests: list[SeatRequest] = []
         self.asked = 0
 
     @initialize()
@@ -95,13 +97,39 @@ class SessionMachine(RuleBasedStateMachine):
             ticket=ticket,
             patience=patience,
         )
-        before = self._in_use(organization, per_user)
-        answer = self.store.acquire(request)
-        assert answer == self.model.acquire(request)
-        after = self._in_use(organization, per_user)
-        assert after <= max(before, limit)
+        self._ask(request)
+
+    @rule(
+        data=st.data(),
+        user=st.sampled_from([None, None, "ann", "ben"]),
+        client=st.sampled_from([None, None, None, "desk"]),
+        fresh=st.booleans(),
+    )
+    def ask_again(self, data: st.DataObject, user: str | None, client: str | None, fresh: bool) -> None:
+        """Send any request again, however late; or let another user or client ask with its session id."""
+        if self.requests:
+            request = data.draw(st.sampled_from(self.requests))
+            if fresh or user is not None or client is not None:
+                self.asked += 1
+                user, client = user or request.user_id, client or request.client
+                request = evolve(request, user_id=user, client=client, token_hash=f"token-{self.asked}")
+            self._ask(request)
+
+    def _ask(self, request: SeatRequest) -> None:
+        before = self._in_use(request.organization, request.per_user)
+        answer = self._said(self.store, request)
+        assert answer == self._said(self.model, request)
+        after = self._in_use(request.organization, request.per_user)
+        assert after <= max(before, request.limit)
+        self.requests.append(request)
         if isinstance(answer, Seat):
-            self.taken.append(_Taken(organization, answer.id, request.token_hash))
+            self.taken.append(_Taken(request.organization, answer.id, request.token_hash))
+
+    def _said(self, store: SessionStore, request: SeatRequest) -> Seat | Full | str:
+        try:
+            return store.acquire(request)
+        except InvalidValue as error:
+            return str(error)
 
     @rule(data=st.data(), lease=st.sampled_from([1.0, 10.0, 20.5]))
     def renew(self, data: st.DataObject, lease: float) -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from threading import Barrier, Lock, Thread
 
+import pytest
+from attrs import evolve
+
+from ..errors import InvalidValue
 from ..sessions import Seat, new_token, token_hash
 from .session_fixture import SessionFixture
 
@@ -186,6 +190,63 @@ class SessionSeats(SessionFixture):
         for request in (self.request("ann", limit=3), self.request("ann", "desk", limit=3)):
             assert self.take(request).id == self.take(request).id
         assert len(self.ids()) == 2
+
+    def test_a_request_sent_again_after_its_token_was_changed_is_the_same_session(self) -> None:
+        """It was late on its way: the session keeps its one seat, and has the token of the last call."""
+        for client in (None, "desk"):
+            request, fresh = self.request("ann", client, limit=2), token_hash(new_token())
+            seat = self.take(request)
+            assert self.store.renew(self.organization, request.token_hash, self.lease, new_token_hash=fresh) is not None
+            again = self.take(request)
+            assert (again.id, again.started_at) == (seat.id, seat.started_at)
+            assert self.store.find(self.organization, fresh) is None
+            assert self.find(request) is not None
+            self.take(evolve(request, limit=1))
+            assert self.ids() == [seat.id]
+            assert self.store.release(self.organization, seat.id, request.token_hash)
+            assert self.ids() == []
+
+    def test_a_session_id_that_is_live_is_nobody_elses(self) -> None:
+        """Neither another user nor another client gets it, seat or no seat; nothing is changed by asking."""
+        for client in (None, "desk"):
+            request = self.request("ann", client, limit=2)
+            seat = self.take(request)
+            for user, other in (("ben", None), ("ben", "desk"), ("ann", "phone"), ("ann", None if client else "desk")):
+                for limit, ticket in ((2, None), (1, None), (1, "t")):
+                    asking = self.request(user, other, limit=limit, ticket=ticket)
+                    with pytest.raises(InvalidValue, match="an id that no other session has"):
+                        self.store.acquire(evolve(asking, session_id=seat.id))
+                    assert self.find(asking) is None
+            assert self.find(request) is not None
+            assert self.ids() == [seat.id]
+            other_seat = self.take(self.request("ben", limit=2))
+            assert self.store.release(self.organization, other_seat.id, None)
+            assert self.store.release(self.organization, seat.id, None)
+            assert self.take(evolve(self.request("cat"), session_id=seat.id)).id == seat.id
+            assert self.store.release(self.organization, seat.id, None)
+
+    def test_the_id_of_a_session_that_ran_out_may_be_anybodys(self) -> None:
+        """Told of or not: a request that comes after its lease takes a new session under its old id."""
+        request = self.request("ann", limit=3)
+        self.take(request)
+        self.take(self.request("cat", "desk", limit=3))
+        self.advance(self.lease)
+        taken = self.take(evolve(self.request("ben", "desk", limit=3), session_id=request.session_id))
+        assert [seat.user_id for seat in self.store.live(self.organization)] == ["ben"]
+        assert self.store.release(self.organization, taken.id, None)
+        self.take(request)
+        assert self.ids() == [request.session_id]
+
+    def test_asking_with_anothers_id_ends_nothing_untold(self) -> None:
+        """Rule 8: what has run out by then is named by the next answer."""
+        gone = self.take(self.request("ann", limit=3))
+        self.advance(self.lease / 2)
+        seat = self.take(self.request("ben", limit=3))
+        self.advance(self.lease / 2)
+        with pytest.raises(InvalidValue):
+            self.store.acquire(evolve(self.request("cat", limit=3), session_id=seat.id))
+        named = [lapsed for limit in (1, 3) for lapsed in self.store.acquire(self.request("dan", limit=limit)).lapsed]
+        assert [lapsed.id for lapsed in named] == [gone.id]
 
     # A fresh token
 
