@@ -57,7 +57,7 @@ class Trail(Awaited[Organization]):
             stream: an open text file; it is written to in another thread.
 
         Raises:
-            All that it raises there.
+            SeatpermError: all that it raises there.
         """
         elsewhere = cast(TextIO, _Elsewhere(text_stream(stream), self._mode))
         return await self._mode.read(lambda: self._sync.audit.export(elsewhere))

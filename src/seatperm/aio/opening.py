@@ -59,7 +59,8 @@ async def open(
         threads: how many worker threads there are at the most, where threads are needed.
 
     Raises:
-        All that `seatperm.open` raises. MissingExtra: the extra `aio` is not installed, and is needed.
+        SeatpermError: all that `seatperm.open` raises.
+        MissingExtra: the extra `aio` is not installed, and is needed.
     """
     tenants = await open_tenants(
         catalog,
@@ -100,11 +101,11 @@ async def open_tenants(
     """Open a store of any number of organizations for this event loop, as `seatperm.open_tenants` does.
 
     Args:
-        catalog, store, session_store, lease, staleness, max_stale, clock, orphans, session_events, history,
-            on_invitation, threads: as `open`.
+        catalog: as `open`, and so are all the others.
 
     Raises:
-        All that `seatperm.open_tenants` raises. MissingExtra: as `open`.
+        SeatpermError: all that `seatperm.open_tenants` raises.
+        MissingExtra: as `open`.
     """
     if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
         raise InvalidValue("threads", threads, "a number of threads, 1 or more")

@@ -96,7 +96,7 @@ class Organization(Awaited[plain.Organization]):
             user, resource, action, record, scope, at_least: as there.
 
         Raises:
-            All that it raises there.
+            SeatpermError: all that it raises there.
         """
         if at_least is not None:
             await self._reach(at_least)
@@ -117,7 +117,7 @@ class Organization(Awaited[plain.Organization]):
         """Iterate over the users who may do this, as `seatperm.Organization.who_can` does.
 
         Raises:
-            All that it raises there, when the first one is asked for.
+            SeatpermError: all that it raises there, when the first one is asked for.
         """
         return self._mode.stream(lambda: self._sync.who_can(resource, action, scope=scope))
 
@@ -135,7 +135,7 @@ class Organization(Awaited[plain.Organization]):
                 with a store in threads it may be called in several at a time.
 
         Raises:
-            All that it raises there.
+            SeatpermError: all that it raises there.
         """
         return self._sync.relate(resource) if function is None else self._sync.relate(resource, function)
 
@@ -207,7 +207,7 @@ class Organization(Awaited[plain.Organization]):
             user, client, wait: as there.
 
         Raises:
-            All that it raises there.
+            SeatpermError: all that it raises there.
         """
         steps = self._sync._signing_in(user, client, wait)
         return Session(await self._mode.stepped(steps, sessions.Session.end), self._mode)

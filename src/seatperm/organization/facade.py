@@ -184,7 +184,7 @@ class Organization(Deciding):
             terms: as `change_license`.
 
         Raises:
-            All that `change_license` raises; who may view the license may ask.
+            SeatpermError: all that `change_license` raises; who may view the license may ask.
         """
         before = self.license
         record = self._view.record
