@@ -33,13 +33,14 @@ napoleon_use_ivar = True
 
 
 def setup(app: Sphinx) -> None:
+    """Have docstrings read as they are meant: called by Sphinx."""
     app.connect("autodoc-process-docstring", _lead, priority=400)
     for field in PyObject.doc_field_types:
         if field.name == "variable":
             field.label = "Attributes"
 
 
-def _lead(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+def _lead(_app: Sphinx, what: str, _name: str, _of: object, _options: object, lines: list[str]) -> None:
     # Napoleon, which comes after, takes what stands before a colon in a property's first line for its type.
     if what in {"attribute", "data", "property"}:
         lines[:0] = ["..", ""]
