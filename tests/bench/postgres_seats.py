@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from multiprocessing.synchronize import Event
+from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 from statistics import median
 
@@ -131,7 +131,7 @@ def _refused(answer: Seat | Full) -> None:
     assert isinstance(answer, Full)
 
 
-def client(url: str, what: str, begin: Event, end: Event, counted: multiprocessing.Queue[int]) -> None:
+def client(url: str, what: str, begin: Barrier, end: Event, counted: multiprocessing.Queue[int]) -> None:
     """Do one thing over and over, and tell how often it was done."""
     store = PostgresSessions(url)
     call = store.acquire if what == "take" else bare(store._database, what)
@@ -148,12 +148,11 @@ def client(url: str, what: str, begin: Event, end: Event, counted: multiprocessi
 def together(store: PostgresSessions, url: str, what: str, seconds: float) -> float:
     """Return how often a second so many processes do it."""
     context = multiprocessing.get_context("spawn")
-    begin, end, counted = context.Event(), context.Event(), context.Queue()
+    begin, end, counted = context.Barrier(PROCESSES + 1), context.Event(), context.Queue()
     clients = [context.Process(target=client, args=(url, what, begin, end, counted)) for _ in range(PROCESSES)]
     for each in clients:
         each.start()
-    time.sleep(2)
-    begin.set()
+    begin.wait()
     time.sleep(seconds)
     end.set()
     found: int = sum(counted.get() for _ in clients)
