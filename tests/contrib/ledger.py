@@ -27,6 +27,9 @@ CATALOG: Mapping[str, object] = {
     },
 }
 
+CATALOG_SCOPES: tuple[str, ...] = ("own", "team", "region")
+"""Every scope but the widest."""
+
 ACTIONS = ("view", "edit", "delete")
 TEAMS: Mapping[str, str] = {"red": "north", "blue": "north", "green": "south"}
 """Each team's region."""

@@ -150,9 +150,7 @@ def on_fastapi(organization: Any) -> App:
         ("/me", me),
     ):
         # What is declared in a function can't be looked up by name, as FastAPI does with annotations in text.
-        endpoint.__annotations__ = {
-            name: {"request": Request}.get(name, Any) for name in endpoint.__annotations__
-        }
+        endpoint.__annotations__ = {name: {"request": Request}.get(name, Any) for name in endpoint.__annotations__}
         app.get(path, response_model=None)(endpoint)
     return app
 

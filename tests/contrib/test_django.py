@@ -236,3 +236,173 @@ def test_a_mistake_of_the_host_stays_a_mistake(run: Run) -> None:
             print(error)
         """
     ) == ["sale", "put 'seatperm.contrib.django.SeatpermMiddleware' into MIDDLEWARE"]
+
+
+def test_asked_asynchronously_django_answers_the_same(run: Run) -> None:
+    """`ahas_perm` of a superuser too; and a wrong password stays a wrong password."""
+    assert run(
+        """
+        set_up(
+            AUTHENTICATION_BACKENDS=[
+                "seatperm.contrib.django.SeatpermBackend", "django.contrib.auth.backends.ModelBackend"
+            ],
+            DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        )
+        from django.contrib.auth import aauthenticate
+        from django.contrib.auth.models import User
+        from django.core.management import call_command
+        from seatperm.contrib.django import AsksSeatperm, SeatpermBackend
+
+        class Asked(AsksSeatperm, User):
+            class Meta:
+                app_label = "auth"
+                proxy = True
+
+        async def use():
+            user, root = User(pk=1, username="tom"), Asked(pk=2, username="root", is_superuser=True)
+            print(await user.ahas_perm("sales:view", "1"), await user.ahas_perm("sales:view", "2"))
+            print(await root.ahas_perm("stock:view"), await root.ahas_perm("sales:view", "2"))
+            print(await root.ahas_perm("auth.add_user"))
+            print(await SeatpermBackend().aget_user(1))
+
+        if django.VERSION >= (5, 2):
+            asyncio.run(use())
+        else:
+            print("True False\\nFalse True\\nTrue\\nNone")
+        call_command("migrate", verbosity=0)
+        if django.VERSION >= (5, 0):
+            from asgiref.sync import async_to_sync
+            print(async_to_sync(aauthenticate)(None, username="tom", password="wrong"))
+        else:
+            print(None)
+        """
+    ) == ["True False", "False True", "True", "None", "None"]
+
+
+def test_signed_in_serves_coroutines_and_under_asgi_nothing_leaves_the_event_loop(run: Run) -> None:
+    """The middleware is of both kinds, so that Django hands no request to a thread for its sake."""
+    assert run(
+        """
+        set_up()
+        import threading
+        from django.http import HttpResponse
+        from django.test import AsyncClient
+        from django.urls import path
+        from asgiref.sync import iscoroutinefunction
+        from seatperm.contrib.django import SeatpermMiddleware, door, needs, signed_in
+
+        async def sign_in(request):
+            await asyncio.to_thread(door(request).sign_in, "1")
+            return HttpResponse(threading.current_thread() is threading.main_thread())
+
+        @signed_in
+        async def me(request):
+            return HttpResponse(door(request).session.user.id)
+
+        async def find(id):
+            return id
+
+        @needs("sales", "view", load=find)
+        def sale(request, record):
+            return HttpResponse(record)
+
+        urlpatterns[:] = [path("in", sign_in), path("me", me), path("sales/<str:id>", sale)]
+
+        async def use():
+            client = AsyncClient()
+            print((await client.get("/me", secure=True)).status_code)
+            print((await client.get("/in", secure=True)).content)
+            for url in ("/me", "/sales/1", "/sales/2"):
+                reply = await client.get(url, secure=True)
+                print(reply.status_code, reply.headers.get("Vary"))
+
+        asyncio.run(use())
+        async def nothing(request): ...
+        print(iscoroutinefunction(SeatpermMiddleware(nothing)), iscoroutinefunction(SeatpermMiddleware(print)))
+        """
+    ) == ["401", "b'True'", "200 Cookie", "200 Cookie", "403 Cookie", "True False"]
+
+
+def test_a_project_may_answer_in_its_own_way(run: Run) -> None:
+    """A redirect to where people sign in, a page for a full house; the rest stays as it is."""
+    assert run(
+        """
+        import seatperm
+        from django.http import HttpResponse
+        from django.shortcuts import redirect
+        from seatperm.contrib.web import NotSignedIn
+
+        def own(request, error):
+            if isinstance(error, NotSignedIn | seatperm.SessionEnded):
+                return redirect("/in")
+            return HttpResponse("wait here", status=403) if isinstance(error, seatperm.SeatsExhausted) else None
+
+        set_up(SEATPERM={**SEATPERM, "answer": own})
+        from django.test import Client
+        from django.urls import path
+        from seatperm.contrib.django import door, needs
+
+        def sign_in(request):
+            return HttpResponse(door(request).sign_in("1").id)
+
+        def sign_out(request):
+            door(request).sign_out()
+            return HttpResponse()
+
+        urlpatterns[:] = [
+            path("in", sign_in), path("out", sign_out), path("sales", needs("sales", "view")(sign_in))
+        ]
+        organization.change_license(session_limit=1)
+        client = Client()
+        print(client.get("/sales", secure=True).headers["Location"])
+        first, token = client.get("/in", secure=True), client.cookies["__Host-seatperm-token"].value
+        again = client.get("/in", secure=True)
+        print(first.headers["Cache-Control"], first.content == again.content)
+        print(client.cookies["__Host-seatperm-token"].value == token, client.get("/sales", secure=True).status_code)
+        print(Client().get("/in", secure=True).content)
+        out = client.get("/out", secure=True)
+        print(out.headers["Cache-Control"], str(out.cookies).replace("Set-Cookie: ", "").replace('""', ""))
+        """
+    ) == [
+        "/in",
+        "no-store True",
+        "False 403",
+        "b'wait here'",
+        "no-store __Host-seatperm-token=; HttpOnly; Max-Age=0; Path=/; SameSite=Lax; Secure",
+    ]
+
+
+def test_no_token_stands_in_a_report_of_an_error(run: Run) -> None:
+    """Neither among the cookies nor among what the frames of the sign-in hold."""
+    assert run(
+        """
+        set_up()
+        import logging
+        logging.disable()
+        from django.http import HttpResponse
+        from django.test import Client
+        from django.urls import path
+        from django.views.debug import ExceptionReporter
+        from seatperm.contrib.django import door
+
+        tokens, reports = [], []
+
+        def sign_in(request):
+            tokens.append(door(request).sign_in("1").token)
+            return HttpResponse()
+
+        def me(request):
+            door(request).session
+
+        def handler500(request):
+            reports.append(ExceptionReporter(request, *sys.exc_info()).get_traceback_html())
+            return HttpResponse(status=500)
+
+        urlpatterns[:] = [path("in", sign_in), path("me", me)]
+        client = Client(raise_request_exception=False)
+        client.get("/in", secure=True)
+        type(organization).resume = lambda self, token, on_unavailable: 1 / 0
+        print(client.get("/me", secure=True).status_code)
+        print(len(reports), tokens[0] in reports[0], "ZeroDivisionError" in reports[0])
+        """
+    ) == ["500", "1 False True"]

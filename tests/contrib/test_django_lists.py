@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import django
-import psycopg
 import pytest
 from django.conf import settings
 from django.db import connections, models
 from django.db.models import Q
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg.conninfo import conninfo_to_dict
 
 from seatperm.contrib.django_lists import may
 
@@ -69,7 +69,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[str]:
     """A real database with the host's tables, by its alias."""
     alias = "default"
     if request.param == "postgresql":
-        said = psycopg.conninfo.conninfo_to_dict(request.getfixturevalue("postgres_url"))
+        said = conninfo_to_dict(request.getfixturevalue("postgres_url"))
         alias = "postgresql"
         names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
         connections.databases[alias] = {

@@ -14,6 +14,9 @@ EXAMPLES = Path(__file__).parents[2] / "examples" / "web"
 FORGOTTEN = {
     "flask": "@app.get('/forgotten')\ndef forgotten(): return ''\n",
     "fastapi": "@app.get('/forgotten')\ndef forgotten(): return ''\n",
+    "starlette": (
+        "from starlette.routing import Route\napp.router.routes.append(Route('/forgotten', lambda request: None))\n"
+    ),
     "litestar": (
         "from litestar import get\n"
         "@get('/forgotten')\nasync def forgotten() -> str: return ''\n"

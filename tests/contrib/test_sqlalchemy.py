@@ -7,7 +7,19 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine, ForeignKey, Select, String, create_engine, delete, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    ForeignKey,
+    Select,
+    String,
+    create_engine,
+    delete,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import StaticPool
 
@@ -99,7 +111,7 @@ def allowed_by_members(connection: Connection, user: str, action: str, *, size: 
     return paged(connection, joined.where(condition).distinct().order_by(Invoice.id), size)
 
 
-def paged(connection: Connection, query: Select[tuple[int]], size: int) -> list[int]:
+def paged(connection: Connection, query: Select[int], size: int) -> list[int]:
     """Return the ids of a query, page by page, after a look at how many it counts."""
     count = connection.scalar(select(func.count()).select_from(query.subquery()))
     assert count is not None
@@ -134,7 +146,11 @@ def test_the_condition_selects_what_can_allows_one_by_one(
 def test_the_condition_keeps_a_delete_to_what_is_allowed(engine: Engine) -> None:
     """It serves every statement, not only lists."""
     ledger.hold(ORG, "ana", {"seller"}, None)
-    conditions = {"own": Invoice.owner == "ana", "team": Invoice.team == "red", "region": Invoice.team == "red"}
+    conditions: dict[str, ColumnElement[bool]] = {
+        "own": Invoice.owner == "ana",
+        "team": Invoice.team == "red",
+        "region": Invoice.team == "red",
+    }
     with engine.connect() as connection:
         connection.execute(insert(Invoice), [{"id": 1, "owner": "ana"}, {"id": 2, "owner": "ben"}])
         connection.execute(delete(Invoice).where(may(ORG, "ana", "sales.invoices", "edit", conditions)))
@@ -153,6 +169,6 @@ def test_a_scope_without_a_condition_is_a_mistake(scopes: list[str]) -> None:
 
 def test_a_misspelt_name_is_a_mistake() -> None:
     """As with `can`."""
-    conditions = dict.fromkeys(("own", "team", "region"), Invoice.owner == "ana")
+    conditions = dict.fromkeys(ledger.CATALOG_SCOPES, Invoice.owner == "ana")
     with pytest.raises(seatperm.UnknownResource, match="invoices"):
         may(ORG, "ana", "sales.invoice", "view", conditions)

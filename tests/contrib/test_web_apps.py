@@ -52,7 +52,7 @@ class Browser:
         return self.call("POST", "/sign-in", user=user, password=user[::-1], **more)
 
 
-@pytest.fixture(params=["flask", "django", "fastapi", "litestar"])
+@pytest.fixture(params=["flask", "django", "fastapi", "litestar", "starlette"])
 def url(request: pytest.FixtureRequest) -> Iterator[str]:
     """Start the application on a port of its own."""
     command = [sys.executable, "-W", "error", str(EXAMPLES / f"{request.param}_app.py"), "--port", "0"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import CancelledError, Future, get_running_loop, shield, to_thread
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -164,7 +164,7 @@ class AsyncGate:
 
     async def _holders(self) -> list[seatperm.Seat]:
         sessions = self.organization.sessions
-        if hasattr(sessions, "__aiter__"):
+        if isinstance(sessions, AsyncIterable):
             return [seat async for seat in sessions]
         found: list[seatperm.Seat] = await to_thread(list, sessions)
         return found
@@ -232,9 +232,10 @@ class Seatperm:
         if not callable(self._organization):
             return self._organization
         visit = self._visit(connection)
-        if visit.organization is None:
-            visit.organization = await called(self._organization, connection)
-        found: AnyOrganization = visit.organization
+        if visit.organization is not None:
+            return visit.organization
+        found: AnyOrganization = await called(self._organization, connection)
+        visit.organization = found
         return found
 
     async def session(self, connection: Connection) -> AnySession:

@@ -21,15 +21,14 @@ from fastapi.dependencies.models import Dependant
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Host, Mount
 
-from . import starlette
-from .starlette import ROUTE, asked_by, found, listed, marked, public
+from .starlette import ROUTE, Installed, asked_by, found, listed, marked, public
 from .web import Route
 
 __all__ = ["Seatperm", "public", "routes"]
 
 
 @define(eq=False, repr=False)
-class Seatperm(starlette.Seatperm):
+class Seatperm(Installed):
     """The seats and the checks of a FastAPI application.
 
     Args:

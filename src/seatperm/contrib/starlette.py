@@ -42,7 +42,46 @@ Endpoint = Callable[..., Any]
 
 
 @define(eq=False, repr=False)
-class Seatperm(asgi.Seatperm):
+class Installed(asgi.Seatperm):
+    """What a Starlette application has to know of: how tokens are handed over, how errors are answered."""
+
+    def install(self, app: Starlette) -> None:
+        """Have an application hand tokens over, and answer seatperm's errors as problems: 401, 403, 404 and 503.
+
+        Call it before the application serves, and for a mounted application of its own again.
+        """
+        app.add_middleware(asgi.Visits)
+        app.add_exception_handler(seatperm.SeatpermError, self._answer)  # type: ignore[arg-type] # it takes WebSockets
+
+    async def require(self, connection: HTTPConnection, need: Need, record: object = None) -> None:
+        """Go on only if the user of a request may do what is needed, with the record if one is given.
+
+        Raises:
+            HTTPException: 404: the user may not, and the need hides what there is. A WebSocket is closed instead.
+            NotSignedIn, SessionEnded, AccessDenied, NoRelation, StoreUnavailable: what they say.
+        """
+        try:
+            await self._require(connection, need, record)
+        except HiddenDenial as denied:
+            raise nothing(connection) from denied
+
+    async def _answer(self, connection: HTTPConnection, error: Exception) -> Response | None:
+        told = answer(error, reasons=self.reasons) if isinstance(error, seatperm.SeatpermError) else None
+        if told is None or told.status == 500:
+            raise error
+        response = JSONResponse(dict(told.body), told.status, dict(told.headers), PROBLEM_JSON)
+        if not isinstance(connection, WebSocket):
+            return response
+        shaking = connection.application_state is WebSocketState.CONNECTING
+        if shaking and "websocket.http.response" in (connection.scope.get("extensions") or ()):
+            await connection.send_denial_response(response)
+        else:
+            await connection.close(4000 + told.status, str(told.body["title"]))
+        return None
+
+
+@define(eq=False, repr=False)
+class Seatperm(Installed):
     """The seats and the checks of a Starlette application.
 
     Args:
@@ -52,14 +91,6 @@ class Seatperm(asgi.Seatperm):
         on_unavailable: what a request gets while the session store does not answer: "deny", a 503, or "grace", which
             goes on with what this process has last seen of its session, until the lease runs out.
     """
-
-    def install(self, app: Starlette) -> None:
-        """Have an application hand tokens over, and answer seatperm's errors as problems: 401, 403, 404 and 503.
-
-        Call it before the application serves, and for a mounted application of its own again.
-        """
-        app.add_middleware(asgi.Visits)
-        app.add_exception_handler(seatperm.SeatpermError, self._answer)  # type: ignore[arg-type] # it takes WebSockets
 
     def needs(
         self,
@@ -107,32 +138,6 @@ class Seatperm(asgi.Seatperm):
             return await called(endpoint, *args)
 
         return marked(asked)
-
-    async def require(self, connection: HTTPConnection, need: Need, record: object = None) -> None:
-        """Go on only if the user of a request may do what is needed, with the record if one is given.
-
-        Raises:
-            HTTPException: 404: the user may not, and the need hides what there is. A WebSocket is closed instead.
-            NotSignedIn, SessionEnded, AccessDenied, NoRelation, StoreUnavailable: what they say.
-        """
-        try:
-            await self._require(connection, need, record)
-        except HiddenDenial as denied:
-            raise nothing(connection) from denied
-
-    async def _answer(self, connection: HTTPConnection, error: Exception) -> Response | None:
-        told = answer(error, reasons=self.reasons) if isinstance(error, seatperm.SeatpermError) else None
-        if told is None or told.status == 500:
-            raise error
-        response = JSONResponse(dict(told.body), told.status, dict(told.headers), PROBLEM_JSON)
-        if not isinstance(connection, WebSocket):
-            return response
-        shaking = connection.application_state is WebSocketState.CONNECTING
-        if shaking and "websocket.http.response" in (connection.scope.get("extensions") or ()):
-            await connection.send_denial_response(response)
-        else:
-            await connection.close(4000 + told.status, str(told.body["title"]))
-        return None
 
 
 def nothing(connection: HTTPConnection) -> Exception:
