@@ -39,6 +39,9 @@ T = TypeVar("T")
 SPARE = 60.0
 """Seconds after which a connection beyond `pool_min` that nobody uses is closed."""
 
+RESTED = 0.05
+"""Seconds after which a connection that nobody used is looked at closely: a server may have stopped meanwhile."""
+
 ANSWER = 0.9
 """The part of the timeout in which an answer is waited for; in the rest the server is told to give up."""
 
@@ -257,8 +260,8 @@ class PostgresDatabase:
             raise StoreUnavailable(self.url, f"all {self.where.pool_max} connections are in use; raise pool_max")
         try:
             while process.idle:
-                _, connection = process.idle.pop()
-                if _is_alive(connection):
+                since, connection = process.idle.pop()
+                if _is_alive(connection, since):
                     return connection
                 connection.close()
             return self.connect(end)
@@ -328,10 +331,13 @@ def until(gen: PQGen[T], deadline: float) -> PQGen[T]:
         return value
 
 
-def _is_alive(connection: PostgresConnection) -> bool:
-    # Whoever shut the connection from the other side has said so: it is read without a round trip.
+def _is_alive(connection: PostgresConnection, since: float) -> bool:
+    # Whoever shut the connection from the other side has said so: it is read without a round trip. A server that
+    # stops says why first, and only a second look sees that nothing more will come.
     try:
         connection.pgconn.consume_input()
+        if since < monotonic() - RESTED:
+            connection.pgconn.consume_input()
     except psycopg.Error:
         return False
     return not connection.closed
