@@ -90,3 +90,16 @@ def test_a_child_that_opens_anew_shares_the_seats(catalog: Catalog, tmp_path: Pa
 
         in_a_child(work)
         assert len(org.sessions) == 0
+
+
+def test_the_system_is_told_of_all_organizations_at_once(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it is told to do in a child it keeps for good, also of an organization that nobody has any more."""
+    told: list[object] = []
+    monkeypatch.setattr(os, "register_at_fork", lambda **calls: told.append(calls))
+    tenants = seatperm.open_tenants(catalog, f"sqlite:///{tmp_path / 'books.db'}")
+    with closing(tenants):
+        for number in range(3):
+            tenants.create(f"tenant-{number}")
+    assert len(told) <= 1

@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Collection, Generator, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from logging import INFO, WARNING
 from time import monotonic
 from typing import NamedTuple
 from uuid import uuid4
-from weakref import ref
+from weakref import WeakSet
 
 from attrs import Factory, define, evolve, field
 
@@ -86,9 +86,7 @@ class Seating:
     _owed: deque[_Endings] = field(init=False, factory=lambda: deque[_Endings](maxlen=OWED))
 
     def __attrs_post_init__(self) -> None:
-        # To ask for the process id is a system call, too much for every check: a child is told once.
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=partial(_forked, ref(self)))
+        _seatings().add(self)
 
     def here(self) -> None:
         """Go on only in the process that opened the organization.
@@ -379,7 +377,16 @@ def _asked_for(id: str) -> str | None:
         return None
 
 
-def _forked(seating: ref[Seating]) -> None:
-    there = seating()
-    if there is not None:
-        there.turns += 1  # every session object looks, and finds itself in another process
+@cache
+def _seatings() -> WeakSet[Seating]:
+    # To ask for the process id is a system call, too much for every check: a child is told once. What is registered
+    # stays for good, so it is one thing for all.
+    seatings = WeakSet[Seating]()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=partial(_forked, seatings))
+    return seatings
+
+
+def _forked(seatings: WeakSet[Seating]) -> None:
+    for seating in seatings:
+        seating.turns += 1  # every session object looks, and finds itself in another process
