@@ -82,7 +82,6 @@ def simulation(size: Size, folder: Path) -> Iterator[Row]:
         named = ", ".join(f"{name} {value:.2f}" for name, value in calls.items())
         yield _row("calls of the directory for it", every, sum(calls.values()), "", note=f"{named}; {told}")
         yield _row("the longest sign-in", every, found["longest_ms"], "ms", note=told)
-        yield _row("what the process grew, a sign-in", every, found["grown_bytes"], "bytes", note=told)
         live += int(found["live"])
         if (processes, events) == (4, True):
             yield _row("on disk, a sign-in and its end", every, (stored(path) - begin) / found["done"], "bytes")

@@ -297,7 +297,7 @@ def streaming(url: str, size: Size, *, events: bool, seats: str | None = None) -
     for _ in tenants:
         pass
     counts.clear()
-    before, longest, cpu, start = resident(), 0.0, time.process_time(), time.perf_counter()
+    longest, cpu, start = 0.0, time.process_time(), time.perf_counter()
     while time.perf_counter() - start < size.seconds:
         for organization, user in asked.some(20):
             org, begin = tenants[organization], time.perf_counter()
@@ -314,7 +314,6 @@ def streaming(url: str, size: Size, *, events: bool, seats: str | None = None) -
         tenants[organization].users.assign(user, "role7")
     elapsed = time.perf_counter() - start
     found = {"sign_ins_a_second": done / elapsed, "cpu_ms": (time.process_time() - cpu) / done * 1e3}
-    found |= {"grown_bytes": (resident() - before) / done}
     found |= {f"{name}_a_sign_in": counts[name] / done for name in COUNTED} | {"longest_ms": longest * 1e3}
     return found | {"done": done, "live": len(live)}
 
