@@ -27,6 +27,7 @@ from contextlib import redirect_stdout
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
 from io import StringIO
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import click
 import pytest
@@ -35,7 +36,8 @@ from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 from sybil.typing import Parser
 
-from seatperm import Organization, Tenants
+import seatperm
+from seatperm import Organization, SeatpermError, Tenants
 from seatperm.cli import main
 from seatperm.decision import Reason
 
@@ -149,6 +151,28 @@ def test_every_page_is_found_from_the_first() -> None:
     """docs/index.md names every other page."""
     index = (TOP / "docs" / "index.md").read_text("utf-8")
     assert [page.name for page in PAGES[1:] if f"({page.name})" not in index and page.name != "index.md"] == []
+
+
+def test_every_picture_is_told_in_words() -> None:
+    """Each picture of docs/pictures has a title and a description for who can't see it, and stands on a page."""
+    pages = "".join(page.read_text("utf-8") for page in PAGES)
+    for picture in sorted((TOP / "docs" / "pictures").glob("*.svg")):
+        assert f"(pictures/{picture.name})" in pages
+        told = ET.parse(picture).getroot()
+        for name in ("title", "desc"):
+            words = told.find(f"{{http://www.w3.org/2000/svg}}{name}")
+            assert words is not None, f"{picture.name} has no {name}"
+            assert words.get("id") in told.attrib["aria-labelledby"].split()
+            assert words.text
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    """docs/reference.md has what `import seatperm` has, but for the errors, which have a page of their own."""
+    told = re.findall(
+        r"^\.\. auto\w+:: seatperm\.(\w+)", (TOP / "docs" / "reference.md").read_text("utf-8"), re.MULTILINE
+    )
+    errors = {error.__name__ for error in (SeatpermError, *(type(error) for error in ERRORS))}
+    assert set(seatperm.__all__) - errors - set(told) == set()
 
 
 def test_every_error_is_explained() -> None:
