@@ -105,6 +105,16 @@ def test_a_dry_run_tells_the_same_and_changes_nothing(books: Books) -> None:
     assert done.stdout.replace("taken in", "would be taken in") == tried.stdout
 
 
+def test_a_dry_run_knows_the_organizations_own_roles(books: Books) -> None:
+    """As the import itself does."""
+    org = books.org()
+    org.define_role("night", title="Night till", grants={"sales": "view"})
+    org.close()
+    file = written(books, "id,email,name,roles\nzoe,zoe@kauri.example,Zoe,night\n")
+    assert books.out("users", "import", file, "--dry-run") == "1 would be taken in, 0 refused\n"
+    assert books.out("users", "import", file) == "1 taken in, 0 refused\n"
+
+
 def test_invited_users_get_tokens(books: Books) -> None:
     """Printed once; an id may be left out."""
     path = written(books, "email,name,roles\nzoe@kauri.example,Zoe,sales_staff\n")

@@ -22,6 +22,7 @@ from .options import common
 from .output import Column, Listing, Row, write_csv, write_object, write_pairs, write_table, write_title
 from .reaches import told_reaches
 from .settings import Settings
+from .tree import Commands
 from .values import NONE, count, duration, moment, or_none, reserved, told_duration
 
 LICENSE = Listing(
@@ -136,7 +137,7 @@ def terms(command: Callable[..., None]) -> Callable[..., None]:
     return decorated
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Commands, invoke_without_command=True)
 @common
 @click.pass_context
 def license(context: click.Context, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""`seatperm organizations`: those of a store, and making one."""
+"""`seatperm organizations`: those of a store, making one, and moving one to another store."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from .license import STANDINGS, terms
 from .options import common, stored
 from .output import Column, Listing, Row, plain
 from .settings import Settings
+from .tree import Commands
 
 ORGANIZATIONS = Listing(
     ("id", *summary(License("")), "standing"),
@@ -32,11 +33,11 @@ ORGANIZATIONS = Listing(
 )
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Commands, invoke_without_command=True)
 @common
 @click.pass_context
 def organizations(context: click.Context, settings: Settings) -> None:
-    """List the organizations of the store, or make one; listing them needs no catalog."""
+    """List the organizations of the store, make one, or move one to another store; only making one needs a catalog."""
     if context.invoked_subcommand is None:
         with settings.directory() as directory:
             known = ((id, directory.organization(id).license) for id in directory.organizations())

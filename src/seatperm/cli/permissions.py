@@ -11,6 +11,7 @@ from . import completion
 from .options import common
 from .output import Column, Listing
 from .settings import Settings
+from .tree import Commands
 from .values import Grants, entry, grants
 
 PERMISSIONS = Listing(("resource", "grant"), (Column("Resource", "resource"), Column("Grant", "grant")))
@@ -18,7 +19,7 @@ PERMISSIONS = Listing(("resource", "grant"), (Column("Resource", "resource"), Co
 resource_argument = click.argument("resource", shell_complete=completion.resources)
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Commands, invoke_without_command=True)
 @common
 @click.pass_context
 def permissions(context: click.Context, settings: Settings) -> None:

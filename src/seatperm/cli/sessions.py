@@ -13,6 +13,7 @@ from . import completion
 from .options import common, seats
 from .output import Column, Listing, Row, minute, plain, timestamp, write_json
 from .settings import Settings
+from .tree import Commands
 from .values import moment
 
 P = ParamSpec("P")
@@ -44,7 +45,7 @@ HISTORY = Listing(
 PEAK = Listing(("count", "at", "per", "limit"), ())
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Commands, invoke_without_command=True)
 @seats
 @common
 @click.pass_context

@@ -9,6 +9,7 @@ from . import completion
 from .options import common
 from .output import Column, Listing, Row
 from .settings import Settings
+from .tree import Commands
 
 STAFF = Listing(
     ("id", "name", "user", "active"),
@@ -24,7 +25,7 @@ staff_argument = click.argument("staff", shell_complete=completion.staff)
 user_argument = click.argument("user", shell_complete=completion.users)
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Commands, invoke_without_command=True)
 @common
 @click.pass_context
 def staff(context: click.Context, settings: Settings) -> None:

@@ -16,6 +16,9 @@ BAD_INPUT = 2
 INTERRUPTED = 128 + 2
 BROKEN_PIPE = 128 + 13
 
+WHOLE = 500
+"""More characters than any first sentence has."""
+
 
 class BadInput(click.ClickException):
     """What one of our errors says, printed as one block."""
@@ -23,7 +26,17 @@ class BadInput(click.ClickException):
     exit_code = BAD_INPUT
 
 
-class Tree(click.Group):
+class Commands(click.Group):
+    """A group whose help tells what each command does in whole sentences."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of the commands."""
+        rows = [(name, self.commands[name].get_short_help_str(WHOLE)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+class Tree(Commands):
     """A group whose commands end with a code that scripts can use, and never in a traceback.
 
     0 is yes, 1 is no, 2 is bad input.

@@ -97,7 +97,8 @@ def _opened(settings: Settings, dry_run: bool) -> Iterator[Organization]:
         copy = open_directory("memory://")
         for id in directory.organizations():
             restore(copy, export(directory, id))
-        yield open_tenants(org.catalog, copy, session_store="memory://", orphans=settings.orphans)[org.id]
+        # Not the organization's catalog: its own roles are in that already.
+        yield open_tenants(settings.catalog or "", copy, session_store="memory://", orphans=settings.orphans)[org.id]
 
 
 def _rows(stream: TextIO, file: Path, *, invite: bool) -> Iterator[tuple[int, Mapping[str, str]]]:

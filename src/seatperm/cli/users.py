@@ -15,6 +15,7 @@ from . import completion
 from .options import common, seats
 from .output import Column, Listing, Row, plain, timestamp, write_json, write_pairs
 from .settings import Settings
+from .tree import Commands
 from .values import Grants, count, entry, grants, moment
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -93,7 +94,7 @@ def newcomer(command: F) -> F:
     return command
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Commands, invoke_without_command=True)
 @common
 @click.pass_context
 def users(context: click.Context, settings: Settings) -> None:
