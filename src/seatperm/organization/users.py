@@ -137,8 +137,8 @@ class Users(Holdings):
 
         Raises:
             EmailTaken: somebody of this store has the address; who is of another organization is invited.
-            AccessDenied, UserExists, InvalidLicense, InvalidValue, UnknownUserType, UnknownRole,
-                RoleNotInPackage: as `invite`.
+            AccessDenied, UserExists, InvalidLicense, InvalidValue: as `invite`.
+            UnknownUserType, UnknownRole, RoleNotInPackage: as `invite`.
             UserLimitReached: the license admits no more named users.
         """
         key, name = email_key(email), person_name(name)
