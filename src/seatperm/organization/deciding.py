@@ -13,10 +13,11 @@ from ..compiled import Compiled, holdings
 from ..decision import Decision
 from ..decision.explain import explain
 from ..directory import User
-from ..errors import AccessDenied, InvalidValue, UnknownScope, UnknownUser
+from ..errors import InvalidValue, UnknownScope, UnknownUser
 from . import answers
 from .answers import Access
 from .asking import Asking, user_id
+from .logs import denied
 from .relations import Relation, Relations, relatable
 from .view import NeverHeld, View
 
@@ -140,7 +141,8 @@ class Deciding:
         else:
             allowed = self._can(user, resource, action, record, scope, at_least)
         if not allowed:
-            raise AccessDenied(self.explain(user, resource, action, record, scope=scope))
+            decision = self.explain(user, resource, action, record, scope=scope)
+            raise denied(self.id, decision, self._asking.actor)
 
     def explain(
         self,
@@ -161,7 +163,7 @@ class Deciding:
             A `Decision`; its truth value is what `can` says, its `str()` a paragraph to read aloud.
 
         Raises:
-            All that `can` raises.
+            SeatpermError: all that `can` raises.
         """
         id = user_id(user)
         self._view.fresh(at_least)
@@ -184,7 +186,7 @@ class Deciding:
         """Tell, for each (resource, action), whether a user may do it on every record.
 
         Raises:
-            All that `can` raises.
+            SeatpermError: all that `can` raises.
         """
         if isinstance(checks, str) or not isinstance(checks, Iterable):
             raise InvalidValue("checks", checks, "a list of (resource, action)")
@@ -209,7 +211,7 @@ class Deciding:
         """Return the widest scope at which a user may do this, None for none: for menus and list filters.
 
         Raises:
-            All that `can` raises.
+            SeatpermError: all that `can` raises.
         """
         allowed = (scope for scope in reversed(self.catalog.scopes) if self.can(user, resource, action, scope=scope))
         return next(allowed, None)

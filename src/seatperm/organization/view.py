@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from math import inf
 from time import monotonic
 from typing import TypeVar
 
-from attrs import define, evolve, field, fields
+from attrs import Factory, define, evolve, field, fields
 
 from .. import rules
 from ..catalog import Catalog, Role
@@ -19,7 +19,9 @@ from ..compiled import Compiled, Slots
 from ..directory import Organization, User
 from ..errors import InvalidValue, SeatpermError, StoreUnavailable
 from ..stores import DirectoryStore, Notifying
+from ..stores.opening import without_secrets
 from ..stores.waiting import AmongThreads, Waiting, waited
+from .logs import Health
 from .orphans import Reader
 
 V = TypeVar("V")
@@ -69,6 +71,7 @@ class View:
         max_stale: seconds for which the tables outlive the store's last answer.
         waiting: how those wait who call the store.
         cached_users: how many users are kept at the most.
+        health: whether the store answers.
         record: the organization's record.
         compiled: the tables of the catalog with the organization's own roles in it.
         rows: each known user's table, by user id.
@@ -87,6 +90,7 @@ class View:
     max_stale: float
     waiting: Waiting = field(factory=AmongThreads)
     cached_users: int = CACHED_USERS
+    health: Health = Factory(lambda self: Health("directory", without_secrets(self.directory.url)), takes_self=True)
     record: Organization = field(init=False)
     compiled: Compiled = field(init=False)
     rows: dict[str, bytes] = field(init=False, factory=dict)
@@ -274,7 +278,10 @@ class View:
             if self.directory.revision(self.id) != self.record.revision:
                 self._catch_up()
             self._answered = asked
-        except StoreUnavailable:
+            self.health.answered(self.clock.elapsed)
+        except StoreUnavailable as error:
+            left = max(0.0, self.max_stale - (asked - self._answered))
+            self.health.failed(error, asked, self.now() + timedelta(seconds=left))
             if asked - self._answered >= self.max_stale:
                 raise
         if self._elsewhen():
