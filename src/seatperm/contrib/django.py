@@ -14,22 +14,21 @@ Needs the extra `django`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import wraps
-from typing import Any, Final, cast
+from typing import Any
 
-from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefunction, sync_to_async
+from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 from attrs import evolve
 from django.apps import AppConfig
 from django.core import checks
-from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404, HttpRequest
-from django.http.response import HttpResponseBase
 from django.urls import get_resolver
 
 import seatperm
 
-from .django_door import Configuration, Door, door, present
+from .django_backend import AsksSeatperm, SeatpermBackend
+from .django_checks import check_settings, routes_of
+from .django_door import ROUTE, Configuration, Door, SeatpermMiddleware, door
 from .web import Need, Route
 
 __all__ = [
@@ -46,111 +45,8 @@ __all__ = [
     "signed_in",
 ]
 
-ROUTE: Final = "_seatperm_route"
-"""The attribute of a view in which its decorators leave what it asks."""
 
 View = Callable[..., Any]
-
-
-class SeatpermMiddleware:
-    """Gives each request its `door`, hands tokens over, and answers seatperm's errors as problems."""
-
-    sync_capable = True
-    async_capable = True
-
-    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        self._get_response = get_response
-        self._configuration = Configuration.read()
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
-
-    def __call__(self, request: HttpRequest) -> Any:
-        """Answer a request, or return what is awaited for that."""
-        if iscoroutinefunction(self):
-            return self._awaited(request)
-        with self._at(request) as found:
-            response: HttpResponseBase = self._get_response(request)
-        found.send(response)
-        return response
-
-    async def _awaited(self, request: HttpRequest) -> HttpResponseBase:
-        with self._at(request) as found:
-            response: HttpResponseBase = await self._get_response(request)
-        found.send(response)
-        return response
-
-    @contextmanager
-    def _at(self, request: HttpRequest) -> Iterator[Door]:
-        found = Door(request, self._configuration)
-        request.seatperm = found  # type: ignore[attr-defined] # Django's own way to give a request more
-        before = present.set(found)
-        try:
-            yield found
-        finally:
-            present.reset(before)
-
-    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
-        """Return the answer to an error of seatperm's, None for any other."""
-        return door(request).problem(error) if isinstance(error, seatperm.SeatpermError) else None
-
-
-class SeatpermBackend:
-    """Answers `user.has_perm("sales.invoices:edit", invoice)` by seatperm; it signs nobody in.
-
-    Django never asks a backend about an active superuser: see `AsksSeatperm`.
-    """
-
-    def authenticate(self, request: HttpRequest | None, **credentials: object) -> None:
-        """Leave it to the other backends to find out who somebody is."""
-
-    async def aauthenticate(self, request: HttpRequest | None, **credentials: object) -> None:
-        """Leave it to the other backends to find out who somebody is."""
-
-    def get_user(self, user_id: object) -> None:
-        """Return nobody: users are the other backends'."""
-
-    async def aget_user(self, user_id: object) -> None:
-        """Return nobody: users are the other backends'."""
-
-    def has_perm(self, user_obj: Any, perm: str, obj: object = None) -> bool:
-        """Tell whether a user may do it; names without a colon are Django's own, and not answered here.
-
-        Raises:
-            UnknownResource, UnknownAction, NoRelation, StoreUnavailable: as `Organization.can`.
-            ImproperlyConfigured: there is no request, and the organization is one of each request.
-        """
-        resource, colon, action = perm.rpartition(":")
-        if not colon or user_obj.is_anonymous or not user_obj.is_active:
-            return False
-        current, configuration = present.get(), Configuration.read()
-        if current is None and callable(configuration.organization):
-            raise ImproperlyConfigured(f"{perm!r} was asked about outside a request: call Organization.can instead")
-        organization = cast("seatperm.Organization", configuration.organization)
-        if current is not None:
-            organization = current.organization
-        return organization.can(configuration.user_id(user_obj), resource, action, obj)
-
-    async def ahas_perm(self, user_obj: Any, perm: str, obj: object = None) -> bool:
-        """Tell the same as `has_perm`, without keeping the event loop."""
-        return await sync_to_async(self.has_perm)(user_obj, perm, obj)
-
-
-class AsksSeatperm:
-    """The first base of a user model whose superusers too are asked about: they get what their package contains.
-
-    class User(AsksSeatperm, AbstractUser): ...
-    """
-
-    def has_perm(self, perm: str, obj: object = None) -> bool:
-        """Tell whether the user may do it: by seatperm where the name has a colon, else as Django says."""
-        if ":" in perm:
-            return SeatpermBackend().has_perm(self, perm, obj)
-        whole: bool = super().has_perm(perm, obj)  # type: ignore[misc] # the user model's other base has it
-        return whole
-
-    async def ahas_perm(self, perm: str, obj: object = None) -> bool:
-        """Tell the same as `has_perm`, without keeping the event loop."""
-        return await sync_to_async(self.has_perm)(perm, obj)
 
 
 def needs(
@@ -236,8 +132,6 @@ def routes(urlconf: str | None = None) -> Iterator[Route]:
     Args:
         urlconf: the module of URL patterns; the settings' unless said.
     """
-    from .django_checks import routes_of
-
     return routes_of(get_resolver(urlconf).url_patterns, "/")
 
 
@@ -250,8 +144,6 @@ class SeatpermConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks with Django."""
-        from .django_checks import check_settings
-
         checks.register(check_settings, checks.Tags.security)
 
 

@@ -13,11 +13,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import URLPattern, URLResolver
 from django.utils.module_loading import import_string
 
-from .django import ROUTE, AsksSeatperm, SeatpermBackend, SeatpermMiddleware
-from .django_door import Configuration
+from .django_backend import AsksSeatperm, SeatpermBackend
+from .django_door import ROUTE, Configuration, SeatpermMiddleware
 from .web import Cookie, Route
 
-HOME: Final = SeatpermMiddleware.__module__
+HOME: Final = "seatperm.contrib.django"
 
 
 def check_settings(**_asked: object) -> list[checks.CheckMessage]:

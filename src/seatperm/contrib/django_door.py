@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from attrs import define, field, fields_dict, frozen
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -19,6 +21,9 @@ from django.views.decorators.debug import sensitive_variables
 import seatperm
 
 from .web import PROBLEM_JSON, Carrier, Cookie, Gate, HiddenDenial, Need, OnUnavailable, answer
+
+ROUTE: Final = "_seatperm_route"
+"""The attribute of a view in which its decorators leave what it asks."""
 
 
 def primary_key(user: Any) -> str:
@@ -194,3 +199,45 @@ def door(request: HttpRequest) -> Door:
     if not isinstance(found, Door):
         raise ImproperlyConfigured("put 'seatperm.contrib.django.SeatpermMiddleware' into MIDDLEWARE")
     return found
+
+
+class SeatpermMiddleware:
+    """Gives each request its `door`, hands tokens over, and answers seatperm's errors as problems."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self._get_response = get_response
+        self._configuration = Configuration.read()
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        """Answer a request, or return what is awaited for that."""
+        if iscoroutinefunction(self):
+            return self._awaited(request)
+        with self._at(request) as found:
+            response: HttpResponseBase = self._get_response(request)
+        found.send(response)
+        return response
+
+    async def _awaited(self, request: HttpRequest) -> HttpResponseBase:
+        with self._at(request) as found:
+            response: HttpResponseBase = await self._get_response(request)
+        found.send(response)
+        return response
+
+    @contextmanager
+    def _at(self, request: HttpRequest) -> Iterator[Door]:
+        found = Door(request, self._configuration)
+        request.seatperm = found  # type: ignore[attr-defined] # Django's own way to give a request more
+        before = present.set(found)
+        try:
+            yield found
+        finally:
+            present.reset(before)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
+        """Return the answer to an error of seatperm's, None for any other."""
+        return door(request).problem(error) if isinstance(error, seatperm.SeatpermError) else None
