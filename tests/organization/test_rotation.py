@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
-from threading import Thread
+from threading import Barrier, Thread
 
 import pytest
 
 import seatperm
-from seatperm import Catalog, Organization, SessionEnded, StoreUnavailable
+from seatperm import Catalog, Organization, Session, SessionEnded, StoreUnavailable
 from seatperm.sessions import Seat, token_hash
 from seatperm.stores.memory_sessions import MemorySessions
 from seatperm.testing.clock import ManualClock
@@ -210,3 +212,42 @@ def test_threads_may_rotate_and_renew_one_session_at_the_same_time(catalog: Cata
         assert errors == []
         assert org.resume(session.token).id == session.id
         assert len(org.sessions) == 1
+
+
+def test_threads_that_rotate_at_once_lose_no_session(catalog: Catalog, clock: ManualClock) -> None:
+    """The object has a live token afterwards, and its seat, however slow the store's answers are."""
+
+    class Slow(MemorySessions):
+        def renew(
+            self, organization: str, token_hash: str, lease: float, *, new_token_hash: str | None = None
+        ) -> Seat | None:
+            answer = super().renew(organization, token_hash, lease, new_token_hash=new_token_hash)
+            time.sleep(0.001)
+            return answer
+
+    failed: list[SessionEnded] = []
+    often = sys.getswitchinterval()
+    with closing(seatperm.open(catalog, "memory://", session_store=Slow(clock), clock=clock)) as org:
+        org.users.add(id="ann", email="ann@kauri.example", name="Ann", roles=["sales_staff"])
+        sys.setswitchinterval(1e-6)
+        try:
+            for _ in range(300):
+                session, barrier = org.sign_in("ann"), Barrier(4)
+
+                def rotate(session: Session = session, barrier: Barrier = barrier) -> None:
+                    barrier.wait()
+                    try:
+                        session.rotate()
+                    except SessionEnded as over:
+                        failed.append(over)
+
+                threads = [Thread(target=rotate) for _ in range(4)]
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+                assert not failed
+                assert org.resume(session.token).id == session.id
+                session.end()
+        finally:
+            sys.setswitchinterval(often)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Literal, NoReturn, Protocol, Self, TypeVar
@@ -60,6 +61,7 @@ class Session:
     _org: Checks = field(repr=False)
     _actor: str | None = field(repr=False)
     _fresh: str | None = field(init=False, default=None, repr=False)
+    _one_at_a_time: dict[str, AbstractContextManager[object]] = field(init=False, factory=dict, repr=False)
     _looked: float = field(init=False, repr=False)
     _told: float = field(init=False, repr=False)
     _renewed: float = field(init=False, repr=False)
@@ -131,20 +133,9 @@ class Session:
             SessionEnded: it is over, with the reason.
             StoreUnavailable: the store did not answer.
         """
-        self._stand(grace=False, look=False)
-        fresh = self._fresh = self._fresh or new_token()
-        view, asked = self._seating.view, self._seating.view.clock.elapsed()
-
-        def change(hash: str) -> Seat | None:
-            return self._seating.store.renew(view.id, hash, self._seating.lease, new_token_hash=token_hash(fresh))
-
-        seat = self._ask(change)
-        if seat is not None:
-            self.token, self._fresh = fresh, None
-        self._keep(asked, seat)
-        self._renewed = asked
-        self._seating.turns += 1  # other objects of this session have a dead token
-        self._keep_to_lease()
+        # Of two threads that rotated at once, one would take the other's fresh token for the end of the session.
+        with self._one_at_a_time.setdefault("rotate", self._seating.view.waiting.lock()):
+            self._rotate()
 
     def end(self) -> None:
         """Give the seat back; for a session that is over already, nothing happens, nor in a child made by `fork()`.
@@ -197,6 +188,22 @@ class Session:
         self._keep_to_lease()  # whatever took how long: nobody acts on a seat that is another's by now
         return allowed
 
+    def _rotate(self) -> None:
+        self._stand(grace=False, look=False)
+        fresh = self._fresh = self._fresh or new_token()
+        view, asked = self._seating.view, self._seating.view.clock.elapsed()
+
+        def change(hash: str) -> Seat | None:
+            return self._seating.store.renew(view.id, hash, self._seating.lease, new_token_hash=token_hash(fresh))
+
+        seat = self._ask(change)
+        if seat is not None:
+            self.token, self._fresh = fresh, None
+        self._keep(asked, seat)
+        self._renewed = asked
+        self._seating.turns += 1  # other objects of this session have a dead token
+        self._keep_to_lease()
+
     def _stand(self, grace: bool, *, look: bool = True) -> None:
         """Go on only if the session is not over, as far as this process may believe what it knows."""
         self._stood = None
@@ -222,7 +229,8 @@ class Session:
                 self._finish("ended")
             turned = seating.known.renamed(self.id, token_hash(self.token))
         now = view.clock.elapsed()
-        if look and (turned or now >= self._look_at) and not (grace and now < seating.ask_at):
+        may_wait = now < seating.ask_at and (grace or now - self._looked < view.max_stale)
+        if look and (turned or now >= self._look_at) and not may_wait:
             self._look(now, grace)
         if tables is not None:
             self._stands_until = min(tables[1], self._look_at, self._gone)
@@ -235,9 +243,10 @@ class Session:
         except StoreUnavailable as error:
             # The holder knows its lease without the store; whether it was ended, for as long as tables are believed.
             self._seating.not_answered(error)
-            if not grace and now - self._looked >= view.max_stale:
+            failed = view.clock.elapsed()  # it may have taken its whole timeout to fail
+            if not grace and failed - self._looked >= view.max_stale:
                 raise
-            self._look_at = now + view.staleness
+            self._look_at = failed + view.staleness
             return
         self._look_at = now + view.staleness
         self._keep(now, seat)
