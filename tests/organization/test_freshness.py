@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -25,11 +25,14 @@ from seatperm.testing.clock import ManualClock
 class Switchable(MemoryDirectory):
     """A store of the host's own that can be cut off, and counts how often it is read."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: ManualClock | None = None) -> None:
         super().__init__()
         self.off = False
         self.off_after_change = False
         self.reads = 0
+        self.clock = clock or ManualClock()
+        self.takes = timedelta()
+        self.hang: tuple[Event, Event] | None = None
 
     def copy(self) -> dict[str, Book]:
         """Return the books of this moment; a change puts others in their place."""
@@ -42,6 +45,11 @@ class Switchable(MemoryDirectory):
     def _answer(self) -> None:
         self.reads += 1
         if self.off:
+            self.clock.advance(self.takes)
+            if self.hang is not None:
+                asked, failing = self.hang
+                asked.set()
+                assert failing.wait(30)
             raise StoreUnavailable(self.url, "cut off")
 
     def revision(self, organization: str) -> int:
@@ -70,7 +78,7 @@ Two = tuple[Organization, Organization, Switchable]
 @pytest.fixture
 def two(catalog: Catalog, clock: ManualClock) -> Two:
     """Two processes' worth of one organization: two objects over one store."""
-    store = Switchable()
+    store = Switchable(clock)
     orgs = [seatperm.open(catalog, store, session_store="memory://", clock=clock) for _ in range(2)]
     orgs[0].users.add(id="tom", email="tom@k.example", name="Tom", roles=["bookkeeper"])
     return orgs[0], orgs[1], store
@@ -156,6 +164,41 @@ def test_a_store_that_does_not_answer_leaves_the_last_tables_in_force_for_max_st
             here.can("tom", "ledger", "view")
     store.off = False
     assert here.can("tom", "ledger", "view")
+
+
+def test_a_store_that_takes_long_to_fail_lends_the_tables_no_time(two: Two, clock: ManualClock) -> None:
+    """A server that hangs is given up after its timeout; `max_stale` counts to that moment, not to the question's."""
+    here, _, store = two
+    assert here.can("tom", "ledger", "view")
+    store.off, store.takes = True, timedelta(seconds=30)
+    clock.advance(timedelta(seconds=29))
+    assert here.can("tom", "ledger", "view")
+    clock.advance(timedelta(seconds=1))
+    with pytest.raises(StoreUnavailable):
+        here.can("tom", "ledger", "view")
+
+
+def test_one_asks_the_store_that_hangs_and_the_others_go_on(two: Two, clock: ManualClock) -> None:
+    """Nobody else waits for its timeout: they decide by the last tables, and past `max_stale` they are told at once."""
+    here, _, store = two
+    assert here.can("tom", "ledger", "view")
+    store.off = True
+    clock.advance(timedelta(seconds=2))
+    assert here.can("tom", "ledger", "view")
+    clock.advance(timedelta(seconds=2))
+    asked, failing = Event(), Event()
+    store.hang = (asked, failing)
+    with ThreadPoolExecutor(1) as other:
+        hanging = other.submit(here.can, "tom", "ledger", "view")
+        assert asked.wait(30)
+        assert here.can("tom", "ledger", "view")
+        assert not here.can("tom", "sales", "view")
+        clock.advance(timedelta(seconds=60))
+        with pytest.raises(StoreUnavailable, match="cut off"):
+            here.can("tom", "ledger", "view")
+        failing.set()
+        with pytest.raises(StoreUnavailable):
+            hanging.result(30)
 
 
 def test_a_user_who_is_not_known_yet_needs_the_store(two: Two) -> None:

@@ -19,13 +19,19 @@ from .answers import Access
 from .asking import Asking, user_id
 from .logs import denied
 from .relations import Relation, Relations, relatable
-from .view import NeverHeld, View
+from .view import NEVER, Tables, View
 
-NEVER = datetime.min.replace(tzinfo=UTC)
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 """Up to when nothing holds."""
 
 PLAIN = frozenset({tuple, list})
 """What a (resource, action) is, unless it is of a type that derives from one of them."""
+
+
+class NeverHeld:
+    """Tables that hold at no time, for one who has to be asked about at each check."""
+
+    tables: Tables = (float, NEVER, {}, {}, {})
 
 
 @define(eq=False, repr=False)
@@ -248,7 +254,7 @@ class Deciding:
                 generation = view.generation
                 seen.clear()
             held = holdings(user)
-            allowed, until = seen.get(held, (False, NEVER))
+            allowed, until = seen.get(held, (False, LONG_AGO))
             if until is not None and until <= view.now():
                 byte, bit = view.compiled.slot(resource, action, scope)
                 row, until = view.compiled.row(view.record.license, user, view.now())

@@ -66,7 +66,7 @@ class Seating:
         health: whether the store answers.
         turns: rises whenever this process ended a session or changed its token, so that every other `Session`
             object asks what is known.
-        ask_at: when (by the clock's `elapsed`) a store that did not answer is asked again by those with a grace.
+        ask_at: when (by the clock's `elapsed`) a store that did not answer is asked again by those who can wait.
         known: the sessions that this process has seen.
     """
 

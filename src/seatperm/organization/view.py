@@ -46,12 +46,6 @@ Timeline = tuple[tuple[bytes, datetime | None], ...]
 """Tables that follow each other, each with the moment up to which it holds; the last one for ever."""
 
 
-class NeverHeld:
-    """Tables that hold at no time, for one who has to be asked about at each check."""
-
-    tables: Tables = (float, NEVER, {}, {}, {})
-
-
 @define(eq=False, repr=False)
 class View:
     """The tables of one organization in one process.
@@ -103,6 +97,8 @@ class View:
     _answered: float = field(init=False)
     _until: float = field(init=False, default=NEVER)
     _heard: int | None = field(init=False, default=None)
+    _down: StoreUnavailable | None = field(init=False, default=None)
+    _asking: bool = field(init=False, default=False)
     _now: datetime = field(init=False)
     _changes_at: datetime | None = field(init=False, default=None)
     _settled: bool = field(init=False, default=True)
@@ -137,7 +133,7 @@ class View:
         Raises:
             StoreUnavailable: the store has not answered for `max_stale`, or `at_least` is not reached in that time.
         """
-        if self._is_due(staleness):
+        if self._is_due(staleness) and not (staleness is None and self._goes_on()):
             with self._lock:
                 if self._is_due(staleness) and not (staleness is None and self._quiet()):
                     self._refresh()
@@ -273,17 +269,20 @@ class View:
         return tuple(timeline)
 
     def _refresh(self) -> None:
-        asked, heard = self.clock.elapsed(), self._notified()
+        asked, heard, self._asking = self.clock.elapsed(), self._notified(), True
         try:
             if self.directory.revision(self.id) != self.record.revision:
                 self._catch_up()
-            self._answered = asked
+            self._answered, self._down = asked, None
             self.health.answered(self.clock.elapsed)
         except StoreUnavailable as error:
+            asked, self._down = self.clock.elapsed(), error  # it may have taken its whole timeout to fail
             left = max(0.0, self.max_stale - (asked - self._answered))
             self.health.failed(error, asked, self.now() + timedelta(seconds=left))
-            if asked - self._answered >= self.max_stale:
+            if not left:
                 raise
+        finally:
+            self._asking = False
         if self._elsewhen():
             if self.clock.now() < self._now:
                 self._drop_all()
@@ -297,6 +296,15 @@ class View:
             deadline = min(deadline, self._elapsed_at(self._changes_at))
         self._until, self._heard = deadline, heard
         self._hold(deadline if self._notified() is None else min(deadline, asked + HEARD))
+
+    def _goes_on(self) -> bool:
+        """Tell whether another call asks the store, which is down, so that this one need not wait for its timeout."""
+        down = self._down
+        if down is None or not self._asking or self._elsewhen():
+            return False
+        if self.clock.elapsed() - self._answered >= self.max_stale:
+            raise StoreUnavailable(down.store, down.cause)
+        return True
 
     def _quiet(self) -> bool:
         """Tell whether the store listens, and has heard of nothing since it was asked, `staleness` ago at the most."""
