@@ -54,7 +54,7 @@ class Server(ABC):
     """Where it listens, as a store's URL."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder.absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.short = Path(tempfile.mkdtemp(prefix="seat-"))
         self._process: subprocess.Popen[bytes] | None = None
