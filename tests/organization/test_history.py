@@ -445,3 +445,23 @@ def test_processes_write_one_history(catalog: Catalog, tmp_path: Path, clock: Ma
         assert first.ended - first.began == timedelta(seconds=1)
     with closing(SQLiteDirectory(tmp_path / "books.db")) as store:
         assert len(list(store.history("default"))) == 2
+
+
+def test_a_kept_session_that_could_not_be_told_of_is_over_in_the_history_too(
+    catalog: Catalog, clock: ManualClock
+) -> None:
+    """Its seat is given back where the directory fails; that it ended is told with the next ending."""
+    directory = Unwritable()
+    org = seatperm.open(catalog, directory, session_store=MemorySessions(clock), clock=clock)
+    org.users.add(id="admin", email="admin@kauri.example", name="Ada", roles=["organization_admin"])
+    first = org.sign_in("admin", "desk")
+    directory.full = True
+    with pytest.raises(StoreUnavailable):
+        org.sign_in("admin", "desk")
+    assert list(org.sessions) == []
+    directory.full = False
+    org.sign_in("admin", "phone").end()
+    told = {past.id: past.how for past in org.sessions.history()}
+    assert told[first.id] == "by_holder"
+    assert set(told.values()) == {"by_holder"}
+    org.close()

@@ -12,13 +12,15 @@ from random import Random
 import pytest
 from attrs import define, field
 
-from seatperm import Catalog, User
+import seatperm
+from seatperm import Catalog, StoreUnavailable, User
 from seatperm.clock import Clock
 from seatperm.compiled import Compiled
 from seatperm.directory import Organization as Record
 from seatperm.license import License
 from seatperm.organization.seating import LONGEST_LOOK, LOOK, PATIENCE, Seating
 from seatperm.organization.view import View
+from seatperm.sessions import Full, Seat, SeatRequest
 from seatperm.stores import SessionStore
 from seatperm.stores.memory import MemoryDirectory
 from seatperm.stores.memory_sessions import MemorySessions
@@ -146,3 +148,24 @@ def test_a_wave_of_free_seats_wakes_everybody_within_the_longest_look(
     assert len(waiting.granted) == crowd_of
     assert max(waiting.at) - 30 <= LONGEST_LOOK * PATIENCE + 0.1
     assert sorted(waiting.granted) == list(range(crowd_of))
+
+
+def test_who_waits_at_a_store_that_fails_waits_for_no_second_timeout(catalog: Catalog) -> None:
+    """The place in the queue is not given up by another call: its patience ends it."""
+
+    class Failing(MemorySessions):
+        left = 0
+
+        def acquire(self, request: SeatRequest) -> Seat | Full:
+            raise StoreUnavailable(self.url, "it did not answer in 5 s")
+
+        def leave(self, organization: str, ticket: str) -> None:
+            self.left += 1
+
+    clock = ManualClock()
+    store = Failing(clock)
+    with closing(seatperm.open(catalog, "memory://", session_store=store, clock=clock)) as org:
+        org.users.add(id="tom", email="tom@kauri.example", name="Tom")
+        with pytest.raises(StoreUnavailable):
+            org.sign_in("tom", wait=timedelta(seconds=5))
+    assert store.left == 0

@@ -239,6 +239,9 @@ class Tenants:
         """
         if not isinstance(id, str):
             raise InvalidValue("id", id, "the id of an organization, a string")
+        opened = self._opened.get(id)
+        if opened is not None:  # nobody waits here while another organization is opened
+            return opened
         with self._lock:
             if id not in self._opened:
                 self._opened[id] = self._open(id)

@@ -119,7 +119,11 @@ class Seating:
         try:
             while True:
                 asked = self.view.clock.elapsed()
-                answer = self._acquire(self._request(user, client, session_id, token_hash(token), ticket))
+                try:
+                    answer = self._acquire(self._request(user, client, session_id, token_hash(token), ticket))
+                except StoreUnavailable:
+                    queued = False  # to leave would wait for the store's whole timeout once more
+                    raise
                 if isinstance(answer, Seat):
                     queued = False
                     self._confirm(answer, user, session_id, token, actor)
@@ -273,7 +277,8 @@ class Seating:
             self._tell_start(seat, actor, new=seat.id == session_id)
         except BaseException:
             with suppress(SeatpermError):
-                self.store.release(self.view.id, seat.id, token_hash(token))
+                if self.store.release(self.view.id, seat.id, token_hash(token)) and seat.id != session_id:
+                    self._owed.append(_Endings(actor, (seat,), "by_holder", store_time(seat)))
             raise
 
     def _tell_start(self, seat: Seat, actor: str | None, *, new: bool) -> None:
