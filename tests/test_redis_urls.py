@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from traceback import format_exception
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from redis.crc import key_slot
 
 from seatperm.clock import SystemClock
-from seatperm.errors import InvalidValue
+from seatperm.errors import InvalidValue, StoreUnavailable
 from seatperm.sessions import Seat
 from seatperm.stores.opening import open_sessions
 from seatperm.stores.redis_sessions import RedisSessions, keys
@@ -150,6 +151,17 @@ def test_no_secret_is_in_what_is_shown() -> None:
     read = RedisURL.parse("rediss+sentinel://user:s3cret@one/s?sentinel_password=s4cret&ssl_password=s5cret")
     assert "cret" not in f"{read} {read.shown}"
     assert read.shown == "rediss+sentinel://one/s"
+
+
+def test_sentinels_that_are_away_are_named_in_words() -> None:
+    """And none of the driver's objects, which tell what they were made with; nor is one the error's cause."""
+    url = "rediss+sentinel://user:s3cret@127.0.0.1:1,127.0.0.1:2/seats?sentinel_password=s4cret&retry_attempts=0"
+    with closing(RedisSessions(url)) as store, pytest.raises(StoreUnavailable) as away:
+        list(store.live("kauri"))
+    assert "no sentinel names the primary of 'seats'; 127.0.0.1:1 says nothing: " in away.value.cause
+    assert ", 127.0.0.1:2 says nothing: " in away.value.cause
+    said = "".join(format_exception(away.value))
+    assert re.search(r"<redis|[Pp]assword=|cret", said) is None
 
 
 @given(organization=st.text(), prefix=st.text(min_size=1).filter(lambda text: not set(text) & set("{}")))

@@ -17,7 +17,14 @@ from attrs import define, field, frozen
 from redis import Connection, RedisCluster, SSLConnection, UnixDomainSocketConnection
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
+from redis.exceptions import (
+    ConnectionError,
+    NoScriptError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+)
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -203,13 +210,22 @@ class Lines:
             "retry": Retry(NoBackoff(), 0),
         }
         make: Any = Sentinel  # which says nothing of its types
-        sentinel = make(self._url.hosts, sentinel_kwargs=options)
+        sentinel, said = make(self._url.hosts, sentinel_kwargs=options), list[str]()
         try:
-            host, port = sentinel.discover_master(self._url.service)
+            for (host, port), asked in zip(self._url.hosts, sentinel.sentinels, strict=True):
+                try:
+                    state = asked.sentinel_masters().get(self._url.service)
+                except (ConnectionError, TimeoutError) as error:
+                    said.append(f"{host}:{port} says nothing: {error}")
+                    continue
+                if state and sentinel.check_master_state(state, self._url.service):
+                    return str(state["ip"]), int(state["port"])
+                said.append(f"{host}:{port} knows " + ("one that is down" if state else "no such service"))
         finally:
             for asked in sentinel.sentinels:
                 asked.close()
-        return str(host), int(port)
+        # The driver's own way tells of its objects, with all that they were made with.
+        raise ConnectionError(f"no sentinel names the primary of {self._url.service!r}; {', '.join(said)}")
 
     def _give_back(self, line: Line, *, lost: bool) -> None:
         if lost or self._closed or not line.spare:
