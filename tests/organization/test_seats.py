@@ -247,6 +247,20 @@ def test_who_waits_gets_the_seat_that_comes_free(catalog: Catalog) -> None:
     org.close()
 
 
+def test_who_does_not_wait_is_told_that_others_do(catalog: Catalog) -> None:
+    """A free seat is theirs first; nothing need be reserved for that."""
+    seats = MemorySessions(SystemClock())
+    org = seatperm.open(catalog, "memory://", session_store=seats)
+    org.users.add(id="admin", email="admin@kauri.example", name="Ada", roles=["organization_admin"])
+    held = org.sign_in("admin")
+    waiting = SeatRequest(org.id, "tom", None, "s", "0" * 64, 60.0, 1, ticket="tom's place", patience=60.0)
+    assert isinstance(seats.acquire(waiting), Full)
+    held.end()
+    with pytest.raises(SeatsExhausted, match="0 of 1 in use, the rest are kept back or waited for"):
+        org.sign_in("admin")
+    org.close()
+
+
 def told(org: Organization) -> list[Event]:
     """Return the events of sessions."""
     return list(org.audit.filter(kind="session."))

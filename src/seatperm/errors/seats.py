@@ -23,7 +23,7 @@ class SeatsExhausted(SeatpermError):
         self.next_free_at = next_free_at
         text = f"all seats are taken: {in_use} of {limit} in use"
         if in_use < limit:
-            text = f"no seat is free for this user: {in_use} of {limit} in use, the rest are kept back"
+            text = f"no seat is free for this user: {in_use} of {limit} in use, the rest are kept back or waited for"
         if next_free_at is not None:
             text += f"; the next lease ends at {next_free_at.isoformat(timespec='seconds')} unless it is renewed"
         super().__init__(text)
