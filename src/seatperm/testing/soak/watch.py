@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 
 from attrs import define, field
@@ -44,10 +45,10 @@ class Watch:
             self.granted = next(iter(grants(read(Path(self.holder.journal))).values()), None)
             time.sleep(PAUSE)
 
-    def until_free(self) -> None:
-        """Ask for the seat until it is free, and keep it for a moment only."""
+    def until_free(self, enough: float = inf) -> None:
+        """Ask for the seat until it is free, or certainly is not by so many seconds too late; keep it for a moment."""
         end = time.monotonic() + 4 * self.holder.lease + 15
-        while time.monotonic() < end:
+        while time.monotonic() < end and self.late <= enough:
             asked = now()
             with suppress(StoreUnavailable):
                 if not isinstance(self.rival.store.acquire(self.rival.request("rival")), Full):
