@@ -78,7 +78,7 @@ def refused(books: Books, *args: str, env: Mapping[str, str | None] = NOTHING) -
         (("users", "--store", "memory://"), "A store in memory is seen by its own process only"),
         (("sessions", "--session-store", "memory://"), "--session-store needs a file's path"),
         (("users", "--store", "shelf://books"), "store is 'shelf://books'"),
-        (("users", "--store", "redis://x"), "--store is 'redis://x'; expected a file's path, or sqlite:///path"),
+        (("users", "--store", "redis://x"), "store is 'redis://x'; expected 'memory://' or 'sqlite:///path"),
         (("users", "--store", "sqlite:///books.db?journal=off"), "'journal=off'"),
         (("users", "--organization", "defualt"), "unknown organization 'defualt'; did you mean 'default'?"),
         (("users", "--catalog", "nowhere.toml"), "nowhere.toml"),

@@ -182,6 +182,11 @@ def person_name(value: str) -> str:
     return value.strip()
 
 
+def shown(user: User) -> User:
+    """Return a user as hosts may see it: who the person is elsewhere is told only once the invitation is accepted."""
+    return user if user.person == user.id else evolve(user, person=user.id)
+
+
 def with_role(user: User, role: str, until: datetime | None) -> User:
     """Return the user holding the role, until its end."""
     return evolve(user, roles={**user.roles, role: until})

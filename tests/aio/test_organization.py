@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
+from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
@@ -377,5 +378,20 @@ def test_wrong_arguments_are_told(name: str, value: object) -> None:
         with pytest.raises(seatperm.InvalidValue) as told:
             await aio.open(CATALOG, **arguments)  # type: ignore[arg-type]
         assert told.value.what == name
+
+    asyncio.run(main())
+
+
+def test_a_new_catalog_is_put_in_place(opened: Opener) -> None:
+    """For the organization that is open; who is known stays known."""
+    new: Any = deepcopy(CATALOG)
+    new["roles"]["clerk"]["grants"] = {"sales": "view"}
+
+    async def main() -> None:
+        async with opened(cached_users=10) as org:
+            assert await org.can("tom", "sales", "edit")
+            await org.use_catalog(new)
+            assert not await org.can("tom", "sales", "edit")
+            assert await org.can("tom", "sales", "view")
 
     asyncio.run(main())

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
+import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 import seatperm
 from seatperm import Catalog, Organization, SessionEnded, StoreUnavailable
+from seatperm.testing import ManualClock
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork()")
 
@@ -103,3 +108,30 @@ def test_the_system_is_told_of_all_organizations_at_once(
         for number in range(3):
             tenants.create(f"tenant-{number}")
     assert len(told) <= 1
+
+
+def test_a_child_waits_for_no_thread_of_its_parent(org: Organization, clock: ManualClock) -> None:
+    """A lock that another thread held at the moment of `fork()` is nobody's in the child."""
+    held, done = Event(), Event()
+
+    def hold() -> None:
+        with org._view._lock:
+            held.set()
+            assert done.wait(60)
+
+    def work() -> None:
+        signal.alarm(20)  # ends the child where it waits
+        assert org.can("admin", "organization.users", "view")
+        assert not org.can("nobody", "organization.users", "view")
+
+    with ThreadPoolExecutor(1) as other:
+        holding = other.submit(hold)
+        assert held.wait(60)
+        clock.advance(timedelta(minutes=1))
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of what this test is about
+                in_a_child(work)
+        finally:
+            done.set()
+            holding.result(60)

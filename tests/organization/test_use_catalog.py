@@ -81,7 +81,7 @@ def test_every_organization_gets_it_or_none() -> None:
 def test_a_change_made_in_the_meantime_is_not_lost() -> None:
     org, _ = opened()
     assert org.can("tom", "sales", "edit")
-    use = org.prepared(Compiled(Catalog.load(NEW)))
+    use = org._prepared(Compiled(Catalog.load(NEW)))
     org.users.assign("tom", "other")
     org.users.unassign("tom", "clerk")
     use()

@@ -18,6 +18,7 @@ from ..errors import InvalidValue
 from ..organization import Invitation, Relation, answers
 from ..organization.history import RETENTION
 from ..organization.opening import LEASE, MAX_STALE, STALENESS, Orphans
+from ..organization.view import CACHED_USERS
 from ..stores import DirectoryStore, SessionStore
 from ..stores.opening import open_directory, open_sessions, without_secrets
 from . import native
@@ -44,6 +45,7 @@ async def open(
     orphans: Orphans = "refuse",
     session_events: bool = True,
     history: timedelta | None = RETENTION,
+    cached_users: int = CACHED_USERS,
     on_invitation: OnInvitationAwaited | None = None,
     threads: int = THREADS,
 ) -> Organization:
@@ -53,8 +55,8 @@ async def open(
     package's or the host's own, every call that has to wait runs in a worker thread.
 
     Args:
-        catalog, store, session_store, lease, staleness, max_stale, clock, orphans, session_events, history: as
-            `seatperm.open`.
+        catalog, store, session_store, lease, staleness, max_stale, clock, orphans, session_events, history,
+            cached_users: as `seatperm.open`.
         on_invitation: as there; it runs in the event loop, and may be a coroutine function.
         threads: how many worker threads there are at the most, where threads are needed.
 
@@ -73,6 +75,7 @@ async def open(
         orphans=orphans,
         session_events=session_events,
         history=history,
+        cached_users=cached_users,
         on_invitation=on_invitation,
         threads=threads,
     )
@@ -95,6 +98,7 @@ async def open_tenants(
     orphans: Orphans = "refuse",
     session_events: bool = True,
     history: timedelta | None = RETENTION,
+    cached_users: int = CACHED_USERS,
     on_invitation: OnInvitationAwaited | None = None,
     threads: int = THREADS,
 ) -> Tenants:
@@ -136,6 +140,7 @@ async def open_tenants(
                 orphans=orphans,
                 session_events=session_events,
                 history=history,
+                cached_users=cached_users,
             )
             return evolve(made, waiting=mode.waiting, stores=stack.pop_all())
 
@@ -180,6 +185,11 @@ class Tenants(Awaited[plain.Tenants]):
         """Make an organization, as `seatperm.Tenants.create` does."""
         return Organization(await self._mode.finish(self._sync.create, id, **terms), self._mode)
 
+    async def use_catalog(self, new: CatalogLike) -> None:
+        """Put a new catalog in place for every organization or for none, as `seatperm.Tenants.use_catalog` does."""
+        loaded = new if isinstance(new, Catalog) else await asyncio.to_thread(Catalog.load, new)
+        await self._mode.finish(self._sync.use_catalog, loaded)
+
     def relate(self, resource: str, function: Relation) -> Relation:
         """Say for every organization how users relate to records of a resource, as `Organization.relate`."""
         return self._sync.relate(resource, function)
@@ -203,7 +213,7 @@ class Tenants(Awaited[plain.Tenants]):
     async def _only(self) -> Organization:
         """Return the store's one organization, which closes the store."""
         org = await self._mode.finish(self._sync.only)
-        return Organization(evolve(org, close=self._sync.close), self._mode)
+        return Organization(evolve(org, close=self._sync.close, use_catalog=self._sync.use_catalog), self._mode)
 
 
 def _directory(mode: Mode, store: str | DirectoryStore, opened: ExitStack) -> DirectoryStore:

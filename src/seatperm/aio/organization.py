@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from datetime import timedelta
 from functools import wraps
@@ -184,6 +185,11 @@ class Organization(Awaited[plain.Organization]):
     async def preview_catalog(self, new: CatalogLike) -> CatalogChange:
         """Tell what a new version of the catalog would come to, as `seatperm.Organization.preview_catalog` does."""
         return CatalogChange.of(await self._mode.read(self._sync.preview_catalog, new), self._mode)
+
+    async def use_catalog(self, new: CatalogLike) -> None:
+        """Put a new catalog in place of the present one, as `seatperm.Organization.use_catalog` does."""
+        loaded = new if isinstance(new, Catalog) else await asyncio.to_thread(Catalog.load, new)
+        await self._mode.finish(self._sync.use_catalog, loaded)
 
     @property
     def audit(self) -> Trail:

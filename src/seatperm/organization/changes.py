@@ -15,7 +15,7 @@ from .. import license as licenses
 from ..catalog import ALL, OWN, USERS
 from ..decision import host_only
 from ..decision.explain import explain
-from ..directory import Organization, Staff, User, email_key, summary
+from ..directory import Organization, Staff, User, email_key, shown, summary
 from ..errors import (
     EmailTaken,
     InvalidLicense,
@@ -29,7 +29,7 @@ from ..license import License, packages_with
 from ..license_files import LicenseFile
 from ..stores import DirectoryChange
 from .logs import CHANGES, denied, line
-from .view import View, shown
+from .view import View
 
 SUGGESTED = 10
 """How many users are named at the most whose lock would make room."""

@@ -183,7 +183,7 @@ class Deciding:
         license, now = self._view.record.license, self._view.now()
         return explain(self._view.catalog, license, known, now, resource, action, asked, user_id=id)
 
-    def prepared(self, vendor: Compiled) -> Callable[[], None]:
+    def _prepared(self, vendor: Compiled) -> Callable[[], None]:
         """Return what puts another catalog in place of the present one, for `Tenants.use_catalog`."""
         self._asking.host_only("edit")
         return self._view.prepared(vendor)

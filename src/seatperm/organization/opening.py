@@ -294,7 +294,7 @@ class Tenants:
             try:
                 for id in self._opened:
                     self._check(id)
-                prepared = [org.prepared(compiled) for org in self._opened.values()]
+                prepared = [org._prepared(compiled) for org in self._opened.values()]
             except BaseException:
                 self._compiled, self._digest = before, ""
                 raise

@@ -395,3 +395,4 @@ def _seatings() -> WeakSet[Seating]:
 def _forked(seatings: WeakSet[Seating]) -> None:
     for seating in seatings:
         seating.turns += 1  # every session object looks, and finds itself in another process
+        seating.view.unlock()

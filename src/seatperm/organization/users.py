@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from attrs import define, evolve
 
-from ..directory import User, email_key, identifier, person_name
+from ..directory import User, email_key, identifier, person_name, shown
 from ..errors import (
     EmailTaken,
     InvalidValue,
@@ -20,7 +20,6 @@ from .asking import texts, user_id
 from .changes import Change
 from .holdings import Holdings, known_type
 from .invitation import Invitation, OnInvitation, new_invitation
-from .view import shown
 
 
 @define(eq=False, repr=False)

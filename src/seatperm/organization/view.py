@@ -16,7 +16,7 @@ from .. import rules
 from ..catalog import Catalog, Role
 from ..clock import Clock
 from ..compiled import Compiled, Slots
-from ..directory import Organization, User
+from ..directory import Organization, User, shown
 from ..errors import InvalidValue, SeatpermError, StoreUnavailable
 from ..stores import DirectoryStore, Notifying
 from ..stores.opening import without_secrets
@@ -105,7 +105,7 @@ class View:
     _lock: AbstractContextManager[object] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._lock = self.waiting.lock()
+        self.unlock()
         self._answered = self.clock.elapsed()
         self._now = self.clock.now()
         self._reader = Reader(self.vendor.catalog)
@@ -153,6 +153,10 @@ class View:
                 self._hold(NEVER)
                 if not isinstance(error, SeatpermError):
                     raise
+
+    def unlock(self) -> None:
+        """Begin with a lock that nobody holds: in a child made by `fork()`, who held the other one is not there."""
+        self._lock, self._asking = self.waiting.lock(), False
 
     def allows(self, id: str, resource: str, action: str, scope: str | None = None) -> bool:
         """Tell whether a user may do it, by the tables of one moment; without a scope, as `Compiled.slots` has it."""
@@ -386,11 +390,6 @@ class View:
                     found = f"it is at revision {self.record.revision}, and {revision} was asked for"
                     raise StoreUnavailable(self.directory.url, found)
                 yield 0.01
-
-
-def shown(user: User) -> User:
-    """Return a user as hosts may see it: who the person is elsewhere is told only once the invitation is accepted."""
-    return user if user.person == user.id else evolve(user, person=user.id)
 
 
 OWN = ("_lock", "_settled", "generation")
