@@ -12,6 +12,7 @@ from secrets import token_hex as fresh
 from attrs import evolve
 
 from ...clock import Clock
+from ...errors import StoreUnavailable
 from ...sessions import Full, Seat, SeatRequest
 from ...stores import SessionStore
 from ...stores.opening import open_sessions
@@ -179,6 +180,33 @@ class Generous(Passing):
         return self._inner.acquire(evolve(request, limit=self._highest))
 
 
+class Refusing(Passing):
+    """Grants nothing to anybody: breaks every row that needs a seat to be held, such as 8 and 11."""
+
+    def acquire(self, request: SeatRequest) -> Full:
+        """Say that there is no seat."""
+        del request
+        return Full(0, None)
+
+
+class Shut(Passing):
+    """Grants nothing more once its server was away: breaks row 8 on a server."""
+
+    def __init__(self, inner: SessionStore) -> None:
+        super().__init__(inner)
+        self._away: StoreUnavailable | None = None
+
+    def acquire(self, request: SeatRequest) -> Seat | Full:
+        """Take a seat, if the server was always there."""
+        if self._away is not None:
+            raise StoreUnavailable(self.url, self._away.cause)
+        try:
+            return self._inner.acquire(request)
+        except StoreUnavailable as error:
+            self._away = error
+            raise
+
+
 class _WallTimed:
     """A clock whose leases are counted by the wall."""
 
@@ -211,7 +239,9 @@ BREAKS: dict[str, type[Passing]] = {
     "hasty": Hasty,
     "pushing": Pushing,
     "reassuring": Reassuring,
+    "refusing": Refusing,
     "repeating": Repeating,
+    "shut": Shut,
 }
 """The broken stores, by what stands before the URL."""
 

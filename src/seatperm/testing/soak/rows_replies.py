@@ -43,7 +43,7 @@ def retried_call_takes_one_seat(target: Target) -> Finding:
     Before a server stands a proxy that swallows replies. In memory and in a file there are none: there the call
     is sent twice, and the process that made it is killed at a random moment and its client asks again.
     """
-    times = target.count(300, 10_000)
+    times = target.count(100, 10_000)
     if target.kind in SERVERS:
         with Proxy(upstream(split(target.url)[1])) as proxy:
             return _through_a_proxy(target, proxy, times)

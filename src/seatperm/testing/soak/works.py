@@ -27,7 +27,7 @@ def hammer(work: Work) -> None:
     """Take, hold, renew and give back seats as fast as they come, until told to end.
 
     Options: `hold` (seconds that a seat is held, on average), `keep` (the part of the seats that is never given
-    back), `think` (seconds between two asks, on average), `timed` (every ask is written down).
+    back), `think` (seconds between two asks, on average), `timed` (each ask that was granted is written down).
     """
     hold, keep = work.task.number("hold", 0.01), work.task.number("keep", 0.02)
     think, timed = work.task.number("think", PAUSE), work.task.number("timed")
@@ -45,13 +45,13 @@ def hammer(work: Work) -> None:
             continue
         replied = now()
         asks += 1
-        if timed:
-            work.journal.note("asked", start=asked, end=replied)
         if isinstance(answer, Full):
             full += 1
             if full % 50 == 0:
                 work.journal.note("count", start=asks, end=full)
             continue
+        if timed:
+            work.journal.note("granted", start=asked, end=replied)
         id, token, until = request.session_id, request.token_hash, asked + request.lease
         work.journal.note("grant", id, token, replied, until)
         work.journal.note("count", start=asks, end=full)
