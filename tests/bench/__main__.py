@@ -17,7 +17,7 @@ from typing import Any
 
 from attrs import asdict
 
-from . import books, checks, peers, preview, seats
+from . import books, checks, peers, preview, seats, waiting
 from .chart import chart
 from .measuring import Row
 
@@ -28,7 +28,11 @@ MEASURED: dict[str, Callable[[bool], Iterable[Row]]] = {
 }
 """What is measured here, against bars."""
 
-TOLD: dict[str, Callable[[bool], Iterable[Any]]] = {"seats": seats.main, "preview": preview.main}
+TOLD: dict[str, Callable[[bool], Iterable[Any]]] = {
+    "seats": seats.main,
+    "waiting": waiting.main,
+    "preview": preview.main,
+}
 """What prints a table of its own."""
 
 SERVERS = ("redis_seats", "postgres_seats")

@@ -1,6 +1,6 @@
 """How long writers of one SQLite file wait for each other: `python -m tests.bench.waiting [--short]`.
 
-So many processes take and give back seats, with a pause between calls or without one; in the second row somebody reads
+So many processes take and give back seats, with a pause between calls or without one; beside the 32 somebody reads
 slowly all the while. The floor is the same in a table without an index, with SQLite's own busy handler.
 """
 
@@ -121,7 +121,8 @@ def measure(kind: str, writers: int, gap: float, seconds: float, *, reader: bool
 def main(short: bool) -> list[Row]:
     """Print the table and return it."""
     rows = list[Row]()
-    for writers, gap, reader in ((8, 0.005, False), (32, 0.0, True)):
+    alone = [] if short else [(writers, 0.0, False) for writers in (1, 2, 4, 8)]
+    for writers, gap, reader in (*alone, (8, 0.005, False), (32, 0.0, True)):
         for kind in ("sqlite", "busy handler"):
             rows.append(measure(kind, writers, gap, 1.0 if short else 5.0, reader=reader))
             print(", ".join(f"{name} {value}" for name, value in asdict(rows[-1]).items()))

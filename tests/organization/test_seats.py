@@ -517,3 +517,34 @@ def test_an_end_that_the_store_did_not_hear_is_said_again(cut: tuple[Organizatio
     assert len(org.sessions) == 1
     session.end()
     assert len(org.sessions) == 0
+
+
+def test_a_visit_of_fifty_touches_takes_one_write_at_each_end(catalog: Catalog, clock: ManualClock) -> None:
+    """Renewals come only when a tenth of the lease has gone, and looks only once in `staleness`."""
+
+    class Counting(MemorySessions):
+        def __init__(self, clock: ManualClock) -> None:
+            super().__init__(clock)
+            self.calls: list[str] = []
+
+        def __getattribute__(self, name: str) -> Any:
+            if name in ("acquire", "renew", "release", "find", "leave", "live"):
+                self.calls.append(name)
+            return super().__getattribute__(name)
+
+    store = Counting(clock)
+    org = seatperm.open(catalog, "memory://", session_store=store, clock=clock, lease=timedelta(minutes=30))
+    org.users.add(id="tom", email="tom@kauri.example", name="Tom")
+    org.sign_in("tom").end()
+    store.calls.clear()
+    with org.sign_in("tom") as session:
+        for _ in range(50):
+            session.touch()
+    assert store.calls == ["acquire", "release"]
+    store.calls.clear()
+    with org.sign_in("tom") as session:
+        for _ in range(50):
+            clock.advance(timedelta(seconds=18))
+            session.touch()
+    assert [call for call in store.calls if call != "find"] == ["acquire", *["renew"] * 5, "release"]
+    org.close()
