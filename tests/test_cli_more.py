@@ -36,6 +36,15 @@ def test_a_changed_address_is_accepted_by_its_token(books: Books) -> None:
     assert "the invitation is not known here" in again.stderr
 
 
+@pytest.mark.parametrize("beginning", ["-", "-h", "--"])
+def test_a_token_that_looks_like_an_option_is_a_token(books: Books, beginning: str) -> None:
+    """One in 64 begins with a dash."""
+    token = beginning + "A" * (43 - len(beginning))
+    refused = books.run("users", "accept", token)
+    assert (refused.exit_code, "the invitation is not known here" in refused.stderr) == (2, True)
+    assert "Usage: " in books.out("users", "accept", "--help")
+
+
 @pytest.mark.parametrize(
     "leaving", [("dismiss", "tom", "--yes"), ("forget", "tom", "--yes"), ("change-email", "tom", "tom@rimu.example")]
 )

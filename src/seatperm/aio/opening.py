@@ -55,8 +55,7 @@ async def open(
     package's or the host's own, every call that has to wait runs in a worker thread.
 
     Args:
-        catalog, store, session_store, lease, staleness, max_stale, clock, orphans, session_events, history,
-            cached_users: as `seatperm.open`.
+        catalog: as `seatperm.open`, and so are all that follow but the last two.
         on_invitation: as there; it runs in the event loop, and may be a coroutine function.
         threads: how many worker threads there are at the most, where threads are needed.
 

@@ -161,7 +161,8 @@ def reinvite(settings: Settings, user: str) -> None:
         _hand_over(settings, org.catalog, org.users.reinvite(user))
 
 
-@users.command()
+# A token may begin with a dash, and then looks like options.
+@users.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
 @click.argument("token")
 @common
 def accept(settings: Settings, token: str) -> None:
