@@ -44,7 +44,7 @@ def test_the_stream_loses_no_session_and_its_checks_are_right(tmp_path: Path) ->
     with closing(open_directory(url)) as directory:
         fill(directory, of)
         found = streaming(url, SMALL, events=True)
-        with closing(opened(url, Counter())) as tenants:
+        with opened(url, Counter()) as tenants:
             compare(tenants, directory, Asked(of, 1).some(50))
     with closing(open_sessions(url, SystemClock())) as store:
         live = sum(1 for place in range(len(of)) for _ in store.live(f"org{place}"))

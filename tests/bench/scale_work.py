@@ -12,7 +12,7 @@ import time
 import tracemalloc
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from pathlib import Path
@@ -140,13 +140,13 @@ class Asked:
         return [(f"org{place}", f"user{place}.{self._choose.randrange(self._of[place])}") for place in places]
 
 
-def opened(url: str, counts: Counter[str], seats: str | None = None, **settings: Any) -> Tenants:
-    """Open a store whose calls are counted."""
-    directory = open_directory(url)
-    for name in COUNTED:
-        _count(directory, name, counts)
-    sessions = open_sessions(seats or url, SystemClock())
-    return seatperm.open_tenants(written(), directory, session_store=sessions, **settings)
+@contextmanager
+def opened(url: str, counts: Counter[str], seats: str | None = None, **settings: Any) -> Iterator[Tenants]:
+    """Open a store whose calls are counted, and close it at the end of the block."""
+    with closing(open_directory(url)) as directory, closing(open_sessions(seats or url, SystemClock())) as sessions:
+        for name in COUNTED:
+            _count(directory, name, counts)
+        yield seatperm.open_tenants(written(), directory, session_store=sessions, **settings)
 
 
 def _count(subject: object, name: str, counts: Counter[str]) -> None:
@@ -170,29 +170,30 @@ def opening(url: str, size: Size, *, first: bool) -> dict[str, float]:
     """Open every organization; then also know some users, and fork."""
     of, counts = sizes(size.organizations, size.users), Counter[str]()
     start = time.perf_counter()
-    tenants = opened(url, counts)
-    found = {"open_ms": (time.perf_counter() - start) * 1e3}
-    before, start = resident(), time.perf_counter()
-    kept = list(tenants)
-    found["each_ms"] = (time.perf_counter() - start) / len(kept) * 1e3
-    found["organization_bytes"] = (resident() - before) / len(kept)
-    if first:
+    with opened(url, counts) as tenants:
+        found = {"open_ms": (time.perf_counter() - start) * 1e3}
+        before, start = resident(), time.perf_counter()
+        kept = list(tenants)
+        found["each_ms"] = (time.perf_counter() - start) / len(kept) * 1e3
+        found["organization_bytes"] = (resident() - before) / len(kept)
+        if first:
+            return found
+        asked = list(dict.fromkeys(Asked(of, 4).some(size.known)))
+        before, start = resident(), time.perf_counter()
+        for organization, user in asked:
+            tenants[organization].can(user, *CHECK)
+        found["first_check_us"] = (time.perf_counter() - start) / len(asked) * 1e6
+        found["known_bytes"] = (resident() - before) / len(asked)
+        found["known"] = len(asked)
+        start = time.perf_counter()
+        child = os.fork()
+        if not child:
+            os._exit(0)
+        os.waitpid(child, 0)
+        found["fork_ms"] = (time.perf_counter() - start) * 1e3
+        with closing(open_directory(url)) as directory:
+            compare(tenants, directory, Asked(of, 5).some(100))
         return found
-    asked = list(dict.fromkeys(Asked(of, 4).some(size.known)))
-    before, start = resident(), time.perf_counter()
-    for organization, user in asked:
-        tenants[organization].can(user, *CHECK)
-    found["first_check_us"] = (time.perf_counter() - start) / len(asked) * 1e6
-    found["known_bytes"] = (resident() - before) / len(asked)
-    found["known"] = len(asked)
-    start = time.perf_counter()
-    child = os.fork()
-    if not child:
-        os._exit(0)
-    os.waitpid(child, 0)
-    found["fork_ms"] = (time.perf_counter() - start) * 1e3
-    compare(tenants, open_directory(url), Asked(of, 5).some(100))
-    return found
 
 
 def compare(tenants: Tenants, directory: DirectoryStore, pairs: Sequence[tuple[str, str]]) -> None:
@@ -212,31 +213,31 @@ def compare(tenants: Tenants, directory: DirectoryStore, pairs: Sequence[tuple[s
 
 def holding(url: str, size: Size) -> dict[str, float]:
     """Hold sessions, and tell what memory takes: a user's record, a session, and what is remembered of it."""
-    tenants = opened(url, Counter())
-    pairs = list(dict.fromkeys(Asked(sizes(size.organizations, size.users), 6).some(size.sessions)))
-    tenants[pairs[0][0]].sign_in(pairs[0][1], client="warm").end()
-    views = [tenants[organization]._view for organization, _ in pairs]
-    gc.collect()
-    tracemalloc.start()
-    for view, (_, user) in zip(views, pairs, strict=True):
-        view.user(user)
-    records = traced()
-    held = [tenants[organization].sign_in(user, client="desk") for organization, user in pairs]
-    both = traced()
-    ids = [(organization, session.id) for (organization, _), session in zip(pairs, held, strict=True)]
-    added = traced() - both
-    held.clear()
-    kept = traced() - added
-    tracemalloc.stop()
-    with closing(open_sessions(url, SystemClock())) as store:
-        for organization, id in ids:
-            store.release(organization, id, None)
-    number = len(pairs)
-    return {
-        "record_bytes": records / number,
-        "session_bytes": (both - kept) / number,
-        "remembered_bytes": (kept - records) / number,
-    }
+    with opened(url, Counter()) as tenants:
+        pairs = list(dict.fromkeys(Asked(sizes(size.organizations, size.users), 6).some(size.sessions)))
+        tenants[pairs[0][0]].sign_in(pairs[0][1], client="warm").end()
+        views = [tenants[organization]._view for organization, _ in pairs]
+        gc.collect()
+        tracemalloc.start()
+        for view, (_, user) in zip(views, pairs, strict=True):
+            view.user(user)
+        records = traced()
+        held = [tenants[organization].sign_in(user, client="desk") for organization, user in pairs]
+        both = traced()
+        ids = [(organization, session.id) for (organization, _), session in zip(pairs, held, strict=True)]
+        added = traced() - both
+        held.clear()
+        kept = traced() - added
+        tracemalloc.stop()
+        with closing(open_sessions(url, SystemClock())) as store:
+            for organization, id in ids:
+                store.release(organization, id, None)
+        number = len(pairs)
+        return {
+            "record_bytes": records / number,
+            "session_bytes": (both - kept) / number,
+            "remembered_bytes": (kept - records) / number,
+        }
 
 
 def traced() -> int:
@@ -247,75 +248,76 @@ def traced() -> int:
 
 def signing(url: str, size: Size) -> dict[str, float]:
     """Tell how long sign-ins at the largest organization take: the first one of a process, and those after it."""
-    tenants, times = opened(url, Counter()), []
-    for number in range(31):
-        start = time.perf_counter()
-        session = tenants["org0"].sign_in(f"user0.{number}", client="desk")
-        times.append((time.perf_counter() - start) * 1e3)
-        session.end()
-    return {"first_ms": times[0], "later_ms": median(times[1:])}
+    with opened(url, Counter()) as tenants:
+        times = list[float]()
+        for number in range(31):
+            start = time.perf_counter()
+            session = tenants["org0"].sign_in(f"user0.{number}", client="desk")
+            times.append((time.perf_counter() - start) * 1e3)
+            session.end()
+        return {"first_ms": times[0], "later_ms": median(times[1:])}
 
 
 def checking(url: str, size: Size, *, staleness: float) -> dict[str, float]:
     """Check at a given pace, and count how often the store is read."""
     of, counts = sizes(size.organizations, size.users), Counter[str]()
-    tenants = opened(url, counts, staleness=timedelta(seconds=staleness))
-    for _ in tenants:
-        pass
-    pairs = Asked(of, os.getpid()).some(int(size.rate * (size.seconds + 2 * staleness)))
-    counts.clear()
-    done, spent, first = 0, 0, 0
-    start = since = time.perf_counter()
-    for begin in range(0, len(pairs), 20):
-        time.sleep(max(0.0, start + done / size.rate - time.perf_counter()))
-        if not first and time.perf_counter() - start >= 2 * staleness:
-            first, since = done, time.perf_counter()
-            counts.clear()
-        before = time.process_time_ns()
-        for organization, user in pairs[begin : begin + 20]:
-            for _ in range(CHECKS):
-                tenants[organization].can(user, *CHECK)
-        spent += time.process_time_ns() - before
-        done += len(pairs[begin : begin + 20])
-    after = time.perf_counter() - since
-    return {
-        "reads_a_second": counts["revision"] / after,
-        "reads_predicted": reads(of, size.rate, staleness),
-        "users_a_second": counts["user"] / after,
-        "share_of_checks": (counts["revision"] + counts["user"]) / (done - first) / CHECKS,
-        "cpu_us": spent / done / CHECKS / 1e3,
-        "rate": (done - first) / after,
-    }
+    with opened(url, counts, staleness=timedelta(seconds=staleness)) as tenants:
+        for _ in tenants:
+            pass
+        pairs = Asked(of, os.getpid()).some(int(size.rate * (size.seconds + 2 * staleness)))
+        counts.clear()
+        done, spent, first = 0, 0, 0
+        start = since = time.perf_counter()
+        for begin in range(0, len(pairs), 20):
+            time.sleep(max(0.0, start + done / size.rate - time.perf_counter()))
+            if not first and time.perf_counter() - start >= 2 * staleness:
+                first, since = done, time.perf_counter()
+                counts.clear()
+            before = time.process_time_ns()
+            for organization, user in pairs[begin : begin + 20]:
+                for _ in range(CHECKS):
+                    tenants[organization].can(user, *CHECK)
+            spent += time.process_time_ns() - before
+            done += len(pairs[begin : begin + 20])
+        after = time.perf_counter() - since
+        return {
+            "reads_a_second": counts["revision"] / after,
+            "reads_predicted": reads(of, size.rate, staleness),
+            "users_a_second": counts["user"] / after,
+            "share_of_checks": (counts["revision"] + counts["user"]) / (done - first) / CHECKS,
+            "cpu_us": spent / done / CHECKS / 1e3,
+            "rate": (done - first) / after,
+        }
 
 
 def streaming(url: str, size: Size, *, events: bool, seats: str | None = None) -> dict[str, float]:
     """Sign in, check, renew, end and change roles for a while, and count."""
     of, counts = sizes(size.organizations, size.users), Counter[str]()
     settings = {} if events else {"session_events": False, "history": None}
-    tenants = opened(url, counts, seats, **settings)
-    asked, live, done = Asked(of, os.getpid()), deque[seatperm.Session](), 0
-    for _ in tenants:
-        pass
-    counts.clear()
-    longest, cpu, start = 0.0, time.process_time(), time.perf_counter()
-    while time.perf_counter() - start < size.seconds:
-        for organization, user in asked.some(20):
-            org, begin = tenants[organization], time.perf_counter()
-            session = org.sign_in(user, client=f"{os.getpid()}.{done}")
-            longest = max(longest, time.perf_counter() - begin)
-            for _ in range(CHECKS):
-                session.can(*CHECK)
-            session.touch()
-            live.append(session)
-            if len(live) > LIVE:
-                live.popleft().end()
-            done += 1
-        ((organization, user),) = asked.some(1)
-        tenants[organization].users.assign(user, "role7")
-    elapsed = time.perf_counter() - start
-    found = {"sign_ins_a_second": done / elapsed, "cpu_ms": (time.process_time() - cpu) / done * 1e3}
-    found |= {f"{name}_a_sign_in": counts[name] / done for name in COUNTED} | {"longest_ms": longest * 1e3}
-    return found | {"done": done, "live": len(live)}
+    with opened(url, counts, seats, **settings) as tenants:
+        asked, live, done = Asked(of, os.getpid()), deque[seatperm.Session](), 0
+        for _ in tenants:
+            pass
+        counts.clear()
+        longest, cpu, start = 0.0, time.process_time(), time.perf_counter()
+        while time.perf_counter() - start < size.seconds:
+            for organization, user in asked.some(20):
+                org, begin = tenants[organization], time.perf_counter()
+                session = org.sign_in(user, client=f"{os.getpid()}.{done}")
+                longest = max(longest, time.perf_counter() - begin)
+                for _ in range(CHECKS):
+                    session.can(*CHECK)
+                session.touch()
+                live.append(session)
+                if len(live) > LIVE:
+                    live.popleft().end()
+                done += 1
+            ((organization, user),) = asked.some(1)
+            tenants[organization].users.assign(user, "role7")
+        elapsed = time.perf_counter() - start
+        found = {"sign_ins_a_second": done / elapsed, "cpu_ms": (time.process_time() - cpu) / done * 1e3}
+        found |= {f"{name}_a_sign_in": counts[name] / done for name in COUNTED} | {"longest_ms": longest * 1e3}
+        return found | {"done": done, "live": len(live)}
 
 
 CHILDREN: Mapping[str, Callable[..., dict[str, float]]] = {
