@@ -18,11 +18,10 @@ from pathlib import Path
 from statistics import median
 
 import seatperm
-from seatperm.directory import User
 from seatperm.stores.opening import open_directory
 
 from .measuring import Bar, Row, WrongDecision, rounds
-from .preview import ROLE_SETS, peak, written
+from .preview import fill, peak, written
 
 PART = "the books"
 USERS = 1_000_000
@@ -31,22 +30,6 @@ READ = """
     SELECT u.*, r.role, r.until FROM users u LEFT JOIN user_roles r ON r.organization = u.organization AND r.user = u.id
     WHERE u.organization = ? ORDER BY u.id"""
 IMPORTED = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
-
-
-def fill(url: str, users: int) -> None:
-    """Make the store."""
-    choose = random.Random(2)
-    roles = [f"role{n}" for n in range(100)]
-    sets = [tuple(sorted(choose.sample(roles, 3))) for _ in range(ROLE_SETS)]
-    seatperm.open(written(), url).change_license(package="large")
-    directory = open_directory(url)
-    (organization,) = directory.organizations()
-    with directory.change() as store:
-        for number in range(users):
-            held = dict.fromkeys(sets[number % ROLE_SETS])
-            user = User(f"user{number}", f"user{number}@kauri.example", "Mere", roles=held, person=f"user{number}")
-            store.put_user(organization, user, email_key=user.email)
-    directory.close()
 
 
 def first(url: str, plain: sqlite3.Connection, users: int, short: bool) -> Iterator[Row]:
