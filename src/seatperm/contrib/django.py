@@ -18,7 +18,6 @@ from functools import wraps
 from typing import Any
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
-from attrs import evolve
 from django.apps import AppConfig
 from django.core import checks
 from django.http import Http404, HttpRequest
@@ -28,8 +27,8 @@ import seatperm
 
 from .django_backend import AsksSeatperm, SeatpermBackend
 from .django_checks import check_settings, routes_of
-from .django_door import ROUTE, Configuration, Door, SeatpermMiddleware, door
-from .web import Need, Route
+from .django_door import Configuration, Door, SeatpermMiddleware, door
+from .web import Need, Route, marked, public
 
 __all__ = [
     "AsksSeatperm",
@@ -89,14 +88,14 @@ def needs(
                 record = await sync_to_async(check)(request, *args, **kwargs)
                 return await (view(request, *record) if record else view(request, *args, **kwargs))
 
-            return _marked(waited, need)
+            return marked(waited, need)
 
         @wraps(view)
         def asked(request: HttpRequest, *args: object, **kwargs: object) -> object:
             record = check(request, *args, **kwargs)
             return view(request, *record) if record else view(request, *args, **kwargs)
 
-        return _marked(asked, need)
+        return marked(asked, need)
 
     return decorate
 
@@ -110,20 +109,14 @@ def signed_in(view: View) -> View:
             await sync_to_async(_session)(request)
             return await view(request, *args, **kwargs)
 
-        return _marked(waited)
+        return marked(waited)
 
     @wraps(view)
     def asked(request: HttpRequest, *args: object, **kwargs: object) -> object:
         _session(request)
         return view(request, *args, **kwargs)
 
-    return _marked(asked)
-
-
-def public(view: View) -> View:
-    """Say that a view is for everyone, so that `seatperm routes` does not name it."""
-    setattr(view, ROUTE, Route("", (), public=True))
-    return view
+    return marked(asked)
 
 
 def routes(urlconf: str | None = None) -> Iterator[Route]:
@@ -149,9 +142,3 @@ class SeatpermConfig(AppConfig):
 
 def _session(request: HttpRequest) -> seatperm.Session:
     return door(request).session
-
-
-def _marked(view: View, *needs: Need) -> View:
-    asks: Route = getattr(view, ROUTE, Route("", ()))
-    setattr(view, ROUTE, evolve(asks, needs=(*needs, *asks.needs), signed_in=True))
-    return view

@@ -14,8 +14,8 @@ from django.urls import URLPattern, URLResolver
 from django.utils.module_loading import import_string
 
 from .django_backend import AsksSeatperm, SeatpermBackend
-from .django_door import ROUTE, Configuration, SeatpermMiddleware
-from .web import Cookie, Route
+from .django_door import Configuration, SeatpermMiddleware
+from .web import Cookie, Route, asked_of
 
 HOME: Final = "seatperm.contrib.django"
 
@@ -58,16 +58,15 @@ def routes_of(patterns: Sequence[URLPattern | URLResolver], above: str) -> Itera
         if isinstance(pattern, URLResolver):
             yield from routes_of(pattern.url_patterns, path)
         else:
-            asks: Route = getattr(pattern.callback, ROUTE, Route("", ()))
+            asks = asked_of(pattern.callback)
             view = getattr(pattern.callback, "view_class", None)
             if view is None:
                 yield evolve(asks, path=path)
                 continue
             for name in view.http_method_names:
                 if hasattr(view, name) and name not in ("head", "options"):
-                    own: Route = getattr(getattr(view, name), ROUTE, Route("", ()))
-                    needs, signed_in = (*asks.needs, *own.needs), asks.signed_in or own.signed_in
-                    yield evolve(asks, path=path, methods=(name.upper(),), needs=needs, signed_in=signed_in)
+                    both = asks.beside(asked_of(getattr(view, name)))
+                    yield evolve(both, path=path, methods=(name.upper(),))
 
 
 def _has(paths: Iterable[str], kind: type) -> bool:

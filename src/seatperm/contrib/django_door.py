@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from attrs import define, field, fields_dict, frozen
@@ -21,9 +21,6 @@ from django.views.decorators.debug import sensitive_variables
 import seatperm
 
 from .web import PROBLEM_JSON, Carrier, Cookie, Gate, HiddenDenial, Need, OnUnavailable, answer
-
-ROUTE: Final = "_seatperm_route"
-"""The attribute of a view in which its decorators leave what it asks."""
 
 
 def primary_key(user: Any) -> str:

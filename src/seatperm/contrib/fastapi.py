@@ -15,14 +15,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from attrs import define, evolve
+from attrs import define
 from fastapi import Depends, FastAPI, routing
 from fastapi.dependencies.models import Dependant
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Host, Mount
 
-from .starlette import ROUTE, Installed, asked_by, found, listed, marked, public
-from .web import Route
+from .starlette import Installed, asked_by, found, listed
+from .web import Route, asked_of, marked, public
 
 __all__ = ["Seatperm", "public", "routes"]
 
@@ -106,7 +106,7 @@ def _routes(entries: Sequence[BaseRoute], above: str) -> Iterator[Route]:
             methods = getattr(effective, "methods", None) or {"WEBSOCKET"}
             for route in asked_by(original.endpoint, path, methods):
                 for asks in _dependencies([effective.dependant]):
-                    route = evolve(route, needs=(*route.needs, *asks.needs), signed_in=True)
+                    route = route.beside(asks)
                 yield route
         elif isinstance(effective, Mount | Host) and effective.routes:
             yield from _routes(effective.routes, path)
@@ -116,7 +116,7 @@ def _routes(entries: Sequence[BaseRoute], above: str) -> Iterator[Route]:
 
 def _dependencies(dependants: Iterable[Dependant]) -> Iterator[Route]:
     for dependant in dependants:
-        asks = getattr(dependant.call, ROUTE, None)
-        if isinstance(asks, Route) and asks.signed_in:
+        asks = asked_of(dependant.call)
+        if asks.signed_in:
             yield asks
         yield from _dependencies(dependant.dependencies)

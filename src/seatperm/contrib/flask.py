@@ -23,7 +23,22 @@ from werkzeug.exceptions import NotFound
 
 import seatperm
 
-from .web import PROBLEM_JSON, Carrier, Cookie, Gate, HiddenDenial, Need, OnUnavailable, Route, answer
+from .web import (
+    PROBLEM_JSON,
+    Carrier,
+    Cookie,
+    Gate,
+    HiddenDenial,
+    Need,
+    OnUnavailable,
+    Route,
+    answer,
+    asked_of,
+    marked,
+    public,
+)
+
+__all__ = ["Loaded", "Seatperm", "public", "routes"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,8 +46,6 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 V = TypeVar("V", bound=View)
 
-_ROUTE: Final = "_seatperm_route"
-_NOTHING: Final = Route("", ())
 _VISITS: Final = "seatperm.visits"
 
 
@@ -202,7 +215,7 @@ class Seatperm:
                 self._require(session, need, record)
                 return current_app.ensure_sync(view)(*within, record)
 
-            return _marked(asked, need)
+            return marked(asked, need)
 
         return decorate
 
@@ -214,7 +227,7 @@ class Seatperm:
             self.session.touch()
             return current_app.ensure_sync(view)(*args, **kwargs)
 
-        return _marked(asked)
+        return marked(asked)
 
     def _gate(self) -> Gate:
         return Gate(self.organization, self.carrier, self.on_unavailable)
@@ -242,30 +255,15 @@ class Seatperm:
         return response
 
 
-def public(view: Callable[P, R]) -> Callable[P, R]:
-    """Say that a view is for everyone, so that `seatperm routes` does not name it."""
-    setattr(view, _ROUTE, Route("", (), public=True))
-    return view
-
-
 def routes(app: Flask) -> Iterator[Route]:
     """Iterate over the routes of an application, and what each asks."""
     for rule in app.url_map.iter_rules():
         view = app.view_functions.get(rule.endpoint)
-        asks: Route = getattr(view, _ROUTE, _NOTHING)
+        asks = asked_of(view)
         methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
         of_class = {method: getattr(getattr(view, "view_class", None), method.lower(), None) for method in methods}
         if not any(of_class.values()):
             yield evolve(asks, path=rule.rule, methods=tuple(methods))
             continue
         for method, function in of_class.items():
-            own: Route = getattr(function, _ROUTE, _NOTHING)
-            needs, signed_in = (*asks.needs, *own.needs), asks.signed_in or own.signed_in
-            public = asks.public or own.public
-            yield Route(rule.rule, (method,), needs, signed_in, public)
-
-
-def _marked(view: Callable[..., Any], *needs: Need) -> Callable[..., Any]:
-    asks = getattr(view, _ROUTE, _NOTHING)
-    setattr(view, _ROUTE, evolve(asks, needs=(*needs, *asks.needs), signed_in=True))
-    return view
+            yield evolve(asks.beside(asked_of(function)), path=rule.rule, methods=(method,))

@@ -32,12 +32,10 @@ import seatperm
 
 from . import asgi
 from .asgi import called
-from .web import PROBLEM_JSON, HiddenDenial, Need, Route, answer
+from .web import PROBLEM_JSON, HiddenDenial, Need, Route, answer, asked_of, marked
 
 if TYPE_CHECKING:
     from .asgi import AnySession
-
-ROUTE: Final = "_seatperm_route"
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
@@ -91,8 +89,7 @@ class Seatperm(asgi.Seatperm, InitPlugin):
         async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
             await self.require(connection, need)
 
-        marked: Guard = _marked(guard, need)
-        return marked
+        return marked(guard, need)
 
     def record(
         self,
@@ -124,7 +121,7 @@ class Seatperm(asgi.Seatperm, InitPlugin):
             await self.require(request, need, record)
             return record
 
-        return Provide(_marked(provide, need))
+        return Provide(marked(provide, need))
 
     @property
     def signed_in(self) -> Guard:
@@ -133,8 +130,7 @@ class Seatperm(asgi.Seatperm, InitPlugin):
         async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
             await self.session(connection)
 
-        marked: Guard = _marked(guard)
-        return marked
+        return marked(guard)
 
     async def require(self, connection: asgi.Connection, need: Need, record: object = None) -> None:
         """Go on only if the user of a request may do what is needed, with the record if one is given.
@@ -173,8 +169,8 @@ def routes(app: Litestar) -> Iterator[Route]:
     for entry in app.routes:
         for handler in entry.route_handlers if isinstance(entry, HTTPRoute) else [entry.route_handler]:
             asking = [*handler.resolve_guards(), *(it.dependency for it in handler.resolve_dependencies().values())]
-            asked = [route for it in asking if isinstance(route := getattr(it, ROUTE, None), Route)]
-            needs = tuple(need for route in asked for need in route.needs)
+            asked = [asks for it in asking if (asks := asked_of(it)).signed_in]
+            needs = tuple(need for asks in asked for need in asks.needs)
             public = handler.opt.get("seatperm") == "public"
             if not isinstance(handler, HTTPRouteHandler):
                 methods = ["WEBSOCKET"] if isinstance(entry, WebSocketRoute) else []
@@ -187,8 +183,3 @@ def _nothing(connection: asgi.Connection) -> Exception:
     if connection.scope["type"] == "http":
         return NotFoundException()
     return WebSocketException(detail="Not Found", code=4404)
-
-
-def _marked(asking: Any, *needs: Need) -> Any:
-    setattr(asking, ROUTE, Route("", (), needs, signed_in=True))
-    return asking

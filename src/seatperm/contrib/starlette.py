@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import wraps
-from typing import Any, Final
+from typing import Any
 
 from attrs import define, evolve
 from starlette.applications import Starlette
@@ -30,13 +30,9 @@ import seatperm
 
 from . import asgi
 from .asgi import called
-from .web import PROBLEM_JSON, HiddenDenial, Need, Route, answer
+from .web import PROBLEM_JSON, HiddenDenial, Need, Route, answer, asked_of, marked, public
 
-ROUTE: Final = "_seatperm_route"
-"""The attribute of an endpoint in which its decorators leave what it asks."""
-
-NOTHING: Final = Route("", ())
-"""What an endpoint asks of which nobody has said anything."""
+__all__ = ["Installed", "Seatperm", "asked_by", "found", "listed", "nothing", "public", "routes"]
 
 Endpoint = Callable[..., Any]
 
@@ -156,12 +152,6 @@ def found(connection: HTTPConnection, record: object) -> object:
     return record
 
 
-def public(endpoint: Endpoint) -> Endpoint:
-    """Say that an endpoint is for everyone, so that `seatperm routes` does not name it."""
-    setattr(endpoint, ROUTE, Route("", (), public=True))
-    return endpoint
-
-
 def routes(app: Starlette) -> Iterator[Route]:
     """Iterate over the routes of an application, and what each asks."""
     return listed(app.routes, "")
@@ -176,25 +166,17 @@ def listed(entries: Iterable[BaseRoute], above: str) -> Iterator[Route]:
         elif isinstance(entry, Path):
             yield from asked_by(entry.endpoint, path, entry.methods or ())
         elif isinstance(entry, WebSocketRoute):
-            yield evolve(getattr(entry.endpoint, ROUTE, NOTHING), path=path, methods=("WEBSOCKET",))
+            yield evolve(asked_of(entry.endpoint), path=path, methods=("WEBSOCKET",))
         else:
             yield Route(f"{path}/*", ())
 
 
 def asked_by(endpoint: Endpoint, path: str, methods: Collection[str]) -> Iterator[Route]:
     """Iterate over what an endpoint asks: one route, or one for each method of a class."""
-    asks: Route = getattr(endpoint, ROUTE, NOTHING)
     if isinstance(endpoint, type) and issubclass(endpoint, HTTPEndpoint):
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
             each = getattr(endpoint, method.lower(), None)
             if each is not None:
-                yield evolve(getattr(each, ROUTE, NOTHING), path=path, methods=(method,))
+                yield evolve(asked_of(each), path=path, methods=(method,))
     else:
-        yield evolve(asks, path=path, methods=tuple(sorted(set(methods) - {"HEAD", "OPTIONS"})))
-
-
-def marked(endpoint: Endpoint, *needs: Need) -> Endpoint:
-    """Leave on an endpoint what it asks."""
-    asks: Route = getattr(endpoint, ROUTE, NOTHING)
-    setattr(endpoint, ROUTE, evolve(asks, needs=(*needs, *asks.needs), signed_in=True))
-    return endpoint
+        yield evolve(asked_of(endpoint), path=path, methods=tuple(sorted(set(methods) - {"HEAD", "OPTIONS"})))

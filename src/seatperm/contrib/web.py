@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 import seatperm
 
@@ -37,7 +37,10 @@ __all__ = [
     "Route",
     "Stranger",
     "answer",
+    "asked_of",
     "brought",
+    "marked",
+    "public",
     "same",
 ]
 
@@ -53,6 +56,8 @@ DEAD: Final = MappingProxyType({"WWW-Authenticate": 'Bearer realm="seatperm", er
 RETRY_AFTER: Final = 5
 """Seconds after which to try again where a store did not answer."""
 
+
+V = TypeVar("V")
 
 OnUnavailable = Literal["deny", "grace"]
 """What a request gets while the session store does not answer: a 503, or on with what was last seen of its session."""
@@ -124,6 +129,37 @@ class Route:
     def unchecked(self) -> bool:
         """Whether nobody has said what it needs: neither an action, nor a session, nor that it is public."""
         return not (self.needs or self.signed_in or self.public)
+
+    def beside(self, other: Route) -> Route:
+        """Return this route, asking what the other asks too: a class and one of its methods, say."""
+        return evolve(
+            self,
+            needs=(*self.needs, *other.needs),
+            signed_in=self.signed_in or other.signed_in,
+            public=self.public or other.public,
+        )
+
+
+_ROUTE: Final = "_seatperm_route"
+
+
+def asked_of(view: object) -> Route:
+    """Return what a view, a guard or a dependency asks, its path and methods left open; nothing where nobody said."""
+    asks = getattr(view, _ROUTE, None)
+    return asks if isinstance(asks, Route) else Route("", ())
+
+
+def marked(view: V, *needs: Need) -> V:
+    """Leave on a view, a guard or a dependency what it asks: a session, these needs, and what it asked before."""
+    asks = asked_of(view)
+    setattr(view, _ROUTE, evolve(asks, needs=(*needs, *asks.needs), signed_in=True))
+    return view
+
+
+def public(view: V) -> V:
+    """Say that a view is for everyone, so that `seatperm routes` does not name it."""
+    setattr(view, _ROUTE, Route("", (), public=True))
+    return view
 
 
 @frozen
