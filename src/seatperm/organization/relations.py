@@ -63,7 +63,7 @@ class Relations:
         return self._of_all._given(resource) if function is None and self._of_all is not None else function
 
 
-def _relate_to_oneself(user: User, record: str | User, action: str) -> str | None:  # noqa: ARG001
+def _relate_to_oneself(user: User, record: str | User, _action: str) -> str | None:
     return OWN if user_id(record) == user.id else None
 
 
