@@ -113,6 +113,7 @@ def test_people_of_other_organizations_are_not_mixed_up(tenants: seatperm.Tenant
         (lambda lines: [lines[0], "{", *lines[1:]], "line 2 is '{'"),
         (lambda lines: [lines[0], '{"user": {"id": 7}}', *lines[1:]], "line 2"),
         (lambda lines: [lines[0], '{"pet": {}}', *lines[1:]], "line 2"),
+        (lambda lines: [*lines[:-2], '{"event": {"number": 1}}', lines[-1]], r"line \d\d is .*number"),
         (lambda lines: [line.replace("role.assigned", "role.unassigned") for line in lines], "not as it was written"),
     ],
 )

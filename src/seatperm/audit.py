@@ -144,9 +144,14 @@ def verify(events: Iterable[Event], head: Head | None, kept: Head | None = None)
 
 def line(event: Event) -> str:
     """Return an event as one line of JSON, with all that its hash is made of; `read_lines` reads it again."""
+    return json.dumps(written_event(event))
+
+
+def written_event(event: Event) -> dict[str, object]:
+    """Return an event as JSON values, with all that its hash is made of; `read_event` reads it again."""
     written = {name: getattr(event, name) for name in fields_dict(Event)}
     details = None if event.details is None else dict(event.details)
-    return json.dumps({**written, "at": event.at.isoformat(), "details": details})
+    return {**written, "at": event.at.isoformat(), "details": details}
 
 
 def read_lines(lines: Iterable[str]) -> Iterator[Event]:
@@ -157,7 +162,7 @@ def read_lines(lines: Iterable[str]) -> Iterator[Event]:
     """
     for number, text in enumerate(lines, 1):
         try:
-            event = _event(json.loads(text))
+            event = read_event(json.loads(text))
         except (ValueError, RecursionError) as error:
             raise InvalidValue(f"line {number}", text[:80], "an event, as the trail is exported") from error
         yield event
@@ -182,7 +187,12 @@ def verify_lines(lines: Iterable[str], head: Head | None = None) -> Verification
     return evolve(found, problems=(*problems, *found.problems))
 
 
-def _event(values: object) -> Event:
+def read_event(values: object) -> Event:
+    """Return what `written_event` wrote.
+
+    Raises:
+        ValueError: the values are no event's.
+    """
     names = fields_dict(Event)
     if not isinstance(values, dict) or values.keys() != names.keys():
         raise ValueError("other keys")

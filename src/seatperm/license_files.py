@@ -136,7 +136,7 @@ def read(text: str, keys: PublicKeys) -> LicenseFile:
         issued, install_by = _moment(said["issued"]), _moment(said.get("install_by"))
         if issued is None or not isinstance(said["organization"], str):
             raise TypeError(f"it is for {said['organization']!r}, issued {issued}")
-        license = _license(said["license"])
+        license = read_terms(said["license"])
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidLicense([f"what it says can't be read here: {error}"], "malformed") from error
     wrong = tuple(problems(license))
@@ -238,7 +238,12 @@ def _parts(key: Mapping[str, object]) -> dict[str, str]:
     return {**texts, "kid": kid, "alg": "Ed25519", "use": "sig"}
 
 
-def _license(said: object) -> License:
+def read_terms(said: object) -> License:
+    """Return the license of which `seatperm.license.summary` wrote the terms; whether they hold together is not asked.
+
+    Raises:
+        TypeError, ValueError, KeyError, OverflowError: they are not as it writes them.
+    """
     if not isinstance(said, dict):
         raise TypeError("the license is no table")
     _only(said, *summary(License("")))

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import chain
 from typing import Any, Final, TypeVar
 
 from attrs import asdict, define, evolve
 
 from .. import audit
-from ..directory import Organization, Override, PendingInvitation, Staff, User, email_key, identifier
+from .. import license as licenses
+from ..catalog import written_entry
+from ..directory import Organization, Override, PendingInvitation, Staff, User, email_key, identifier, summary
 from ..errors import EmailTaken, InvalidValue, OrganizationExists, UnknownOrganization, UserExists
-from ..license import License, problems, summary
+from ..license_files import read_terms
 from ..sessions import Past
 from . import DirectoryChange, DirectoryStore
 from .written import (
@@ -26,8 +28,6 @@ from .written import (
     read_entry,
     read_roles,
     read_time,
-    write_entries,
-    write_entry,
     write_roles,
     write_time,
 )
@@ -62,9 +62,9 @@ def export(directory: DirectoryStore, organization: str) -> Iterator[str]:
     for kind, values in chain(
         (("user", _user(user)) for user in directory.users(organization) if not user.dismissed),
         (("user", _user(user)) for user in directory.users(organization) if user.dismissed),
-        (("staff", _staff(staff)) for staff in directory.staff(organization)),
+        (("staff", asdict(staff)) for staff in directory.staff(organization)),
         (("past", _past(past)) for past in directory.history(organization)),
-        (("event", json.loads(audit.line(event))) for event in _upto(directory, organization, head)),
+        (("event", audit.written_event(event)) for event in _upto(directory, organization, head)),
     ):
         count += 1
         yield _line(kind, values)
@@ -150,7 +150,7 @@ def _written(change: DirectoryChange, id: str, reading: _Reading) -> Iterator[au
             case "past":
                 change.put_past(id, reading.read(_read_past, values))
             case "event":
-                (event,) = audit.read_lines([json.dumps(values)])
+                event = reading.read(audit.read_event, values)
                 change.append(id, event)
                 yield event
             case "end" if values == {"lines": reading.number - first - 1}:
@@ -186,24 +186,16 @@ def _line(kind: str, values: Json) -> str:
 def _organization(record: Organization) -> Json:
     return {
         "id": record.id,
-        "license": summary(record.license),
+        "license": licenses.summary(record.license),
         "license_issued": write_time(record.license_issued),
-        "global_permissions": json.loads(write_entries(record.global_permissions)),
+        "global_permissions": {path: written_entry(entry) for path, entry in record.global_permissions.items()},
         "roles": json.loads(write_roles(record.roles)),
     }
 
 
 def _read_organization(values: Json) -> Organization:
-    terms = dict(values["license"])
-    license = License(
-        **{
-            **terms,
-            "valid_from": read_time(terms["valid_from"]),
-            "valid_until": read_time(terms["valid_until"]),
-            "grace": timedelta(seconds=terms["grace"]),
-        }
-    )
-    for problem in problems(license):
+    license = read_terms(values["license"])
+    for problem in licenses.problems(license):
         raise ValueError(problem)
     return Organization(
         identifier("id", values["id"]),
@@ -216,26 +208,8 @@ def _read_organization(values: Json) -> Organization:
 
 def _user(user: User) -> Json:
     invitation = user.invitation
-    return {
-        "id": user.id,
-        "email": user.email,
-        "name": user.name,
-        "type": user.type,
-        "state": user.state,
-        "locked": user.locked,
-        "roles": {role: write_time(until) for role, until in user.roles.items()},
-        "base": json.loads(write_entries(user.base)),
-        "overrides": {
-            path: {"grant": json.loads(write_entry(kept.entry)), "until": write_time(kept.until)}
-            for path, kept in user.overrides.items()
-        },
-        "staff": user.staff,
-        "invitation": None
-        if invitation is None
-        else {"token_hash": invitation.token_hash, "until": write_time(invitation.until)},
-        "dismissed": user.dismissed,
-        "person": user.person,
-    }
+    pending = invitation and {"token_hash": invitation.token_hash, "until": write_time(invitation.until)}
+    return {"id": user.id, **summary(user), "invitation": pending, "dismissed": user.dismissed, "person": user.person}
 
 
 def _read_user(values: Json) -> User:
@@ -261,10 +235,6 @@ def _read_user(values: Json) -> User:
         else PendingInvitation(invitation["token_hash"], datetime.fromisoformat(invitation["until"])),
     }
     return User(**read)
-
-
-def _staff(staff: Staff) -> Json:
-    return {"id": staff.id, "name": staff.name, "user": staff.user, "active": staff.active}
 
 
 def _past(past: Past) -> Json:
