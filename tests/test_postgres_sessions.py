@@ -6,21 +6,20 @@ import secrets
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import count, cycle
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seatperm.clock import Clock
-from seatperm.sessions import Full, Seat, SeatRequest
+from seatperm.sessions import Seat, SeatRequest
 from seatperm.stores import SessionStore
-from seatperm.stores.memory_sessions import MemorySessions
 from seatperm.stores.postgres_sessions import PostgresSessions
-from seatperm.testing import ManualClock
 from seatperm.testing.session_kit import SessionConformance
 
 from .servers import schema_of
+from .session_calls import CALLS, LICENSE, PLACES, Call, Comparison, License, said
 
 
 @pytest.fixture(scope="module")
@@ -48,102 +47,17 @@ class TestPostgresSessions(SessionConformance):
         return PostgresSessions(self.url)
 
 
-USERS = ["ann", "ben", "cat", "Mere 🌳", "a:b"]
-PLACES = ["kauri", "{", "sp ace", "ōtaki", "%s", "$.", "a'b"]
-ROLES = ["admin", "chief", 'kai "mahi"', "rôle:1", "{x,NULL}"]
-ASKING = st.fixed_dictionaries(
-    {
-        "user_id": st.sampled_from(USERS),
-        "client": st.sampled_from([None, None, "desk", "phone", "", "+desk"]),
-        "holds": st.frozensets(st.sampled_from(ROLES), max_size=2),
-        "ticket": st.sampled_from([None, None, "first", "second", "third", ""]),
-    }
-)
-LICENSE = st.fixed_dictionaries(
-    {
-        "limit": st.integers(1, 4),
-        "per_user": st.sampled_from([False, False, True]),
-        "reserved": st.one_of(st.just({}), st.dictionaries(st.sampled_from(ROLES), st.integers(0, 2), max_size=2)),
-    }
-)
-CALLS = st.lists(
-    st.one_of(
-        st.tuples(st.just("acquire"), ASKING, st.integers(0, 1)),
-        st.tuples(st.just("acquire"), ASKING, st.just(0)),
-        st.tuples(st.just("again"), st.integers(0, 99)),
-        st.tuples(st.just("find"), st.integers(0, 99)),
-        st.tuples(st.just("renew"), st.integers(0, 99)),
-        st.tuples(st.just("rotate"), st.integers(0, 99)),
-        st.tuples(st.just("release"), st.integers(0, 99), st.sampled_from(["own", "none", "another's"])),
-        st.tuples(st.just("leave"), st.sampled_from(["first", "second", "third", ""])),
-    ),
-    max_size=30,
-)
-
-
-def said(answer: Seat | Full | bool | None) -> object:
-    """Return what an answer says, times apart."""
-    match answer:
-        case Seat():
-            return answer.id, answer.user_id, answer.client, answer.lapsed
-        case Full():
-            return answer.in_use, answer.next_free_in is None, answer.ahead, answer.lapsed
-    return answer
-
-
 @settings(max_examples=200)
-@given(
-    calls=CALLS,
-    licenses=st.tuples(LICENSE, LICENSE),
-    organization=st.sampled_from(["kauri", "{", "sp ace", "ōtaki", "%s", "$.", "a'b"]),
-)
+@given(calls=CALLS, licenses=st.tuples(LICENSE, LICENSE), organization=st.sampled_from(PLACES))
 def test_every_call_is_answered_as_the_memory_store_does(
-    schema: str, calls: list[tuple[object, ...]], licenses: tuple[dict[str, Any], ...], organization: str
+    schema: str, calls: list[Call], licenses: tuple[License, ...], organization: str
 ) -> None:
     """Any calls one after another by two hosts, while no time passes, in an organization of any name."""
-    model, store, other = MemorySessions(ManualClock()), PostgresSessions(schema), PostgresSessions(schema)
-    hosts = cycle([store, other, other])
-    place = f"{organization}-{secrets.token_hex(6)}"
-    asked: list[SeatRequest] = []
-    tokens = ["never given"]
-
-    def both(verb: str, *values: object, **named: object) -> None:
-        assert said(getattr(next(hosts), verb)(*values, **named)) == said(getattr(model, verb)(*values, **named))
-
+    store, other = PostgresSessions(schema), PostgresSessions(schema)
     with closing(store), closing(other):
-        for verb, *rest in calls:
-            match verb, rest:
-                case "acquire", [dict(asking), int(which)]:
-                    number = f"{place}-{len(asked)}"
-                    asked.append(
-                        SeatRequest(
-                            organization=place,
-                            session_id=f"s{number}",
-                            token_hash=f"t{number}",
-                            lease=60,
-                            **asking,
-                            **licenses[which],
-                        )
-                    )
-                    tokens.append(asked[-1].token_hash)
-                    both("acquire", asked[-1])
-                case "again", [int(which)] if asked and len(tokens) == len(asked) + 1:  # none was rotated away
-                    both("acquire", asked[which % len(asked)])
-                case "find", [int(which)]:
-                    both("find", place, tokens[which % len(tokens)])
-                case "renew", [int(which)]:
-                    both("renew", place, tokens[which % len(tokens)], 60)
-                case "rotate", [int(which)]:
-                    tokens.append(f"r{len(tokens)}")
-                    both("renew", place, tokens[which % (len(tokens) - 1)], 60, new_token_hash=tokens[-1])
-                    both("renew", place, tokens[which % (len(tokens) - 1)], 60, new_token_hash=tokens[-1])
-                case "release", [int(which), str(whose)] if asked:
-                    request = asked[which % len(asked)]
-                    token = {"own": request.token_hash, "none": None, "another's": tokens[0]}[whose]
-                    both("release", place, request.session_id, token)
-                case "leave", [str(ticket)]:
-                    both("leave", place, ticket)
-            assert [said(seat) for seat in store.live(place)] == [said(seat) for seat in model.live(place)]
+        comparison = Comparison.of(cycle([store, other, other]), licenses, organization)
+        for call in calls:
+            comparison.call(*call)
 
 
 def test_hosts_that_hear_of_a_new_license_at_different_times_count_alike(schema: str) -> None:
