@@ -12,7 +12,7 @@ from typing import Self
 
 from attrs import define, field
 
-from .proxy import Address
+from .proxy import Address, connected
 
 SSL_REQUEST, GSS_REQUEST, CANCEL_REQUEST = 80877103, 80877104, 80877102
 """What a client may send in place of a startup message."""
@@ -103,11 +103,7 @@ class Pooler:
             Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _connect(self) -> socket.socket:
-        if isinstance(self._to, tuple):
-            server = socket.create_connection(self._to)
-        else:
-            server = socket.socket(socket.AF_UNIX)
-            server.connect(self._to)
+        server = connected(self._to)
         said = b"".join(_text(part) for part in ("user", self._user, "database", self._database)) + b"\0"
         server.sendall(struct.pack("!II", len(said) + 8, 196608) + said)
         greeting = b""

@@ -38,6 +38,15 @@ def upstream(url: str) -> Address:
             raise NotRun(f"no proxy can be put before a URL that begins with {scheme}://")
 
 
+def connected(to: Address) -> socket.socket:
+    """Return a connection to a server."""
+    if isinstance(to, tuple):
+        return socket.create_connection(to)
+    server = socket.socket(socket.AF_UNIX)
+    server.connect(to)
+    return server
+
+
 def through(url: str, port: int) -> str:
     """Return a URL that leads to the same store through a proxy on that port of this machine."""
     parts = urlsplit(url)
@@ -112,7 +121,7 @@ class Proxy:
             except OSError:
                 return
             try:
-                server = self._connect()
+                server = connected(self._to)
             except OSError:
                 client.close()
                 continue
@@ -121,13 +130,6 @@ class Proxy:
                 self._pairs.append((client, server))
             Thread(target=self._pump, args=(client, server, False), daemon=True).start()
             Thread(target=self._pump, args=(server, client, True), daemon=True).start()
-
-    def _connect(self) -> socket.socket:
-        if isinstance(self._to, tuple):
-            return socket.create_connection(self._to)
-        server = socket.socket(socket.AF_UNIX)
-        server.connect(self._to)
-        return server
 
     def _pump(self, source: socket.socket, sink: socket.socket, replies: bool) -> None:
         with suppress(OSError):
