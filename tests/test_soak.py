@@ -21,11 +21,11 @@ from seatperm.testing.soak.table import Result, Verdict
 ALL = [row.number for row in ROWS]
 
 
-def proved(store: str, folder: Path, *rows: int) -> dict[int, Result]:
-    """Run rows in their short form, and return what each has found."""
+def proved(store: str, folder: Path, *rows: int, minutes: float = 0) -> dict[int, Result]:
+    """Run rows in their short form, or for longer, and return what each has found."""
     folder.mkdir(exist_ok=True)
     folder.chmod(0o755)
-    with aimed(store, folder, seed=7) as target:
+    with aimed(store, folder, minutes=minutes, seed=7) as target:
         return {result.row: result for result in run(target, rows)}
 
 
@@ -44,9 +44,9 @@ def passed(results: dict[int, Result]) -> set[int]:
     return {row for row, result in results.items() if result.verdict is Verdict.PASS}
 
 
-def why(store: str, folder: Path, row: int) -> str:
+def why(store: str, folder: Path, row: int, *, minutes: float = 0) -> str:
     """Return why a row has failed on a broken store."""
-    result = proved(store, folder, row)[row]
+    result = proved(store, folder, row, minutes=minutes)[row]
     assert result.verdict is Verdict.FAIL, result.as_text()
     return result.why
 

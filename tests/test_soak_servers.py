@@ -54,8 +54,10 @@ def test_a_row_sees_the_promise_broken(
     """With a server behind the store too."""
     if "within" in said:
         monkeypatch.setattr(rows_kills, "REOPENS", 2.0)
+    # Whether a kill comes while every seat is held is up to chance: more than the short form's two.
+    minutes = 0.25 if broken == "forgetful" else 0
     try:
-        assert said in why(f"{broken}+redis", tmp_path, row)
+        assert said in why(f"{broken}+redis", tmp_path, row, minutes=minutes)
     except ServerMissing as error:
         missing(error)
 
