@@ -45,11 +45,11 @@ def row(user: User, *, compiled: Compiled, license: License = LICENSE, now: date
 def test_a_check_without_record_or_scope_looks_at_the_widest_scope() -> None:
     """Or, for an action that is done without a record, at the narrowest."""
     compiled = Compiled(CATALOG)
-    assert compiled.slots["sales"]["edit"] == compiled.slot("sales", "edit", "all")
-    assert compiled.slots["sales"]["create"] == compiled.slot("sales", "create", "own")
+    assert compiled.slots["edit"]["sales"] == compiled.slot("sales", "edit", "all")
+    assert compiled.slots["create"]["sales"] == compiled.slot("sales", "create", "own")
     mere = row(MERE, compiled=compiled)
-    assert not compiled.allows(mere, compiled.slots["sales-b"]["edit"])
-    assert compiled.allows(mere, compiled.slots["sales-b"]["create"])
+    assert not compiled.allows(mere, compiled.slots["edit"]["sales-b"])
+    assert compiled.allows(mere, compiled.slots["create"]["sales-b"])
 
 
 def test_every_resource_action_and_scope_has_a_bit_of_its_own() -> None:

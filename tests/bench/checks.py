@@ -143,21 +143,25 @@ def memory() -> Iterator[Row]:
         yield Row(PART, f"memory: {what}", "medium", taken / len(users), "bytes", "a byte a resource", each, bar, note)
 
 
+def grown(subjects: Sequence[Subject], short: bool) -> Iterator[Row]:
+    """Measure how a check that repeats grows with the organization, the sizes in turn."""
+    found = rounds({it.size.name: asking(it.org.can, it.draw(CALLS)[:HOT]) for it in subjects}, 100 if short else 1_000)
+    first, last = subjects[0].size.name, subjects[-1].size.name
+    cells = {it.size.name: float(it.size.roles * it.size.resources * it.size.users) for it in subjects}
+    exponent = growth({cells[name]: found.value(name) for name in cells})
+    yield Row(
+        PART, f"hot: org.can, from {first} to here", last, found.value(last) * 1e9, "ns", first,
+        found.ratio(last, first), Bar(1.3), f"grows as cells^{exponent:.3f}",
+    )  # fmt: skip
+
+
 def main(short: bool) -> Iterator[Row]:
     """Measure at every size."""
-    hot: dict[float, Row] = {}
-    sizes: tuple[Size, ...] = (SMALL, MEDIUM) if short else (SMALL, MEDIUM, LARGE)
-    for size in sizes:
+    subjects = []
+    for size in (SMALL, MEDIUM) if short else (SMALL, MEDIUM, LARGE):
         subject = build(size)
-        for row in plain(subject, short):
-            if row.what == "hot: org.can":
-                hot[size.roles * size.resources * size.users] = row
-            yield row
+        subjects.append(subject)
+        yield from plain(subject, short)
         yield from with_more(subject, short)
     yield from memory()
-    first, last = hot[min(hot)], hot[max(hot)]
-    exponent = growth({cells: row.value for cells, row in hot.items()})
-    yield Row(
-        PART, "hot: org.can, from small to here", last.size, last.value, "ns", "small", last.value / first.value,
-        Bar(1.3), f"grows as cells^{exponent:.3f}",
-    )  # fmt: skip
+    yield from grown(subjects, short)

@@ -14,8 +14,8 @@ from ..decision import Decision
 from ..decision.explain import explain
 from ..directory import User
 from ..errors import InvalidValue, UnknownScope, UnknownUser
-from . import answers
-from .answers import Access
+from .answers import Access, make_room
+from .answers import Tables as WholeTables
 from .asking import Asking, user_id
 from .logs import denied
 from .relations import Relation, Relations, relatable
@@ -42,7 +42,7 @@ class Deciding:
     _relations: Relations
     _asking: Asking
     _checked: View | NeverHeld = field(init=False)
-    _whole: answers.Tables = field(init=False, factory=answers.Tables)
+    _whole: WholeTables = field(init=False, factory=WholeTables)
 
     def __attrs_post_init__(self) -> None:
         self._checked = self._view if self._asking.actor is None else NeverHeld()
@@ -109,19 +109,19 @@ class Deciding:
             elapsed, deadline, rows, slots, slots_at = self._checked.tables
             if elapsed() < deadline:
                 try:
-                    byte, bit = slots[resource][action]
+                    byte, answers = slots[action][resource]
                     if record is None:
-                        return rows[user][byte] & bit != 0  # type: ignore[index]
+                        return answers[rows[user][byte]]  # type: ignore[index]
+                    known, (_, relation) = self._view.users[user], self._relations.found[resource]  # type: ignore[index]
                 except (KeyError, TypeError):
                     pass  # a `User`, one who is not known yet, or a mistake
                 else:
-                    id = user if type(user) is str else user_id(user)
-                    reached = self._related(id, resource, action, record)
-                    row = rows.get(id)
-                    if row is not None and reached in slots_at:
-                        byte, bit = slots_at[reached][resource][action]
-                        return row[byte] & bit != 0
-                    return self._view.allows(id, resource, action, reached)
+                    reached = None if known is None else relation(known, record, action)
+                    try:
+                        byte, answers = slots_at[ALL if reached is None else reached][action][resource]
+                        return answers[rows[user][byte]]  # type: ignore[index]
+                    except (KeyError, TypeError):
+                        return self._view.allows(user_id(user), resource, action, self._scope(resource, reached))
         return self._can(user, resource, action, record, scope, at_least)
 
     def require(
@@ -207,11 +207,11 @@ class Deciding:
             generation, compiled = self._view.generation, self._view.compiled
             slots, row = compiled.slots, self._view.row(id)
             try:
-                found = [slots[resource][action] for resource, action in pairs]
+                found = [slots[action][resource] for resource, action in pairs]
             except (KeyError, TypeError):
                 found = [compiled.slot(resource, action) for resource, action in pairs]  # tells which has a mistake
             if self._view.is_at(generation):
-                return [row[byte] & bit != 0 for byte, bit in found]
+                return [answers[row[byte]] for byte, answers in found]
 
     def widest_scope(self, user: str | User, resource: str, action: str) -> str | None:
         """Return the widest scope at which a user may do this, None for none: for menus and list filters.
@@ -256,10 +256,10 @@ class Deciding:
             held = holdings(user)
             allowed, until = seen.get(held, (False, LONG_AGO))
             if until is not None and until <= view.now():
-                byte, bit = view.compiled.slot(resource, action, scope)
-                row, until = view.compiled.row(view.record.license, user, view.now())
-                allowed = row[byte] & bit != 0
-                answers.make_room(seen)
+                compiled = view.compiled
+                row, until = compiled.row(view.record.license, user, view.now())
+                allowed = compiled.allows(row, compiled.slot(resource, action, scope))
+                make_room(seen)
                 seen[held] = allowed, until
             if allowed:
                 yield user
@@ -335,12 +335,16 @@ class Deciding:
         view, relations = self._view, self._relations
         found = relations.found.get(resource) or relations.find(resource)
         user = view.users.get(id) or view.user(id)
-        related = None if user is None else found[1](user, record, action)  # an unknown user relates to nothing
+        return self._scope(resource, None if user is None else found[1](user, record, action))
+
+    def _scope(self, resource: str, related: str | None) -> str:
+        """Return the scope that a function for the resource has told; of an unknown user, and for None, the widest."""
         if related is None:
             return ALL
-        scopes = view.compiled.slots_at
-        if related not in scopes:
-            raise UnknownScope(related, tuple(scopes), where=f", returned by the function that relates {found[0]!r}")
+        scopes = self._view.compiled.slots_at
+        if not isinstance(related, str) or related not in scopes:
+            where = f", returned by the function that relates {self._relations.find(resource)[0]!r}"
+            raise UnknownScope(related, tuple(scopes), where=where)
         return related
 
 

@@ -171,18 +171,25 @@ class Session:
             UnknownResource, UnknownAction, NoRelation: as `org.can`.
         """
         seating, clock = self._seating, self._clock
+        tables = self._stood
         if (
-            self._stood is seating.view.tables
+            tables is seating.view.tables
             and self._turns == seating.turns
             and self._over is None
             and record is None
             and on_unavailable == "deny"
             and clock.boot is self._boot
         ):
-            # Nothing but time can have ended it since it was last looked at.
-            allowed = self._org.can(self.user.id, resource, action)
-            if clock.elapsed() < self._stands_until:
-                return allowed
+            # Nothing but time can have ended it since it was last looked at, and the tables hold for longer.
+            _, _, rows, slots, _ = tables
+            try:
+                byte, answers = slots[action][resource]
+                allowed = answers[rows[self.user.id][byte]]
+            except (KeyError, TypeError):
+                pass  # not among those kept in memory, or a mistake
+            else:
+                if clock.elapsed() < self._stands_until:
+                    return allowed
         self._stand(is_grace(on_unavailable))
         allowed = self._org.can(self.user.id, resource, action, record)
         self._keep_to_lease()  # whatever took how long: nobody acts on a seat that is another's by now
@@ -232,7 +239,7 @@ class Session:
         may_wait = now < seating.ask_at and (grace or now - self._looked < view.max_stale)
         if look and (turned or now >= self._look_at) and not may_wait:
             self._look(now, grace)
-        if tables is not None:
+        if tables is not None and self._actor is None:
             self._stands_until = min(tables[1], self._look_at, self._gone)
             self._stood = tables
 

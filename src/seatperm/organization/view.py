@@ -164,12 +164,12 @@ class View:
             generation, compiled = self.generation, self.compiled
             try:
                 slots = compiled.slots if scope is None else compiled.slots_at[scope]
-                byte, bit = slots[resource][action]
+                slot = slots[action][resource]
             except (KeyError, TypeError):
-                byte, bit = compiled.slot(resource, action, scope)  # tells what the mistake is
+                slot = compiled.slot(resource, action, scope)  # tells what the mistake is
             row = self.rows.get(id) or self.row(id)
             if self.is_at(generation):
-                return row[byte] & bit != 0
+                return compiled.allows(row, slot)
 
     def is_at(self, generation: int) -> bool:
         """Tell whether all that was read since `generation` had this value was of one catalog and one revision."""
