@@ -71,7 +71,7 @@ class SeatRequest:
     epoch: str | None = None
 
 
-@frozen
+@frozen(slots=False)  # a third less to make than with slots, and one is made at each call of a store
 class Seat:
     """A session as a store keeps it.
 

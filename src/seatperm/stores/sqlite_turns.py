@@ -14,7 +14,7 @@ from attrs import define, field
 BUSY = 0.1
 """Seconds for which others who were met are expected to be there still."""
 
-STEP_BACK = 0.002
+STEP_BACK = 0.000_5
 """Seconds between two turns of one process while others are there."""
 
 LONGEST_PAUSE, SHORTEST_PAUSE = 0.001, 0.000_2
