@@ -157,7 +157,7 @@ class Compiled:
         row = self._of_all(terms, self._of_held(terms, held), frozenset(user.base.items()), frozenset(overrides))
         ends = [*user.roles.values(), *(it.until for it in user.overrides.values())]
         ends += [license.valid_from, license.valid_until and license.valid_until + license.grace]
-        return row, min((end for end in ends if end is not None and now < end), default=None)
+        return row, min([end for end in ends if end is not None and now < end], default=None)
 
     def decode(self, row: bytes) -> Iterator[Reach]:
         """Iterate over what the row allows, narrowest scope first."""

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from attrs import evolve, field, frozen
 
@@ -14,11 +14,14 @@ from .catalog import Entry, Role, written_entry
 from .errors import InvalidValue
 from .license import License
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
 
 def _freeze(record: object, *maps: str) -> None:
     # Not by attrs converters: pyright takes their fields for descriptors, which fit no protocol.
     for name in maps:
-        object.__setattr__(record, name, MappingProxyType(dict(sorted(getattr(record, name).items()))))
+        given = getattr(record, name)
+        object.__setattr__(record, name, MappingProxyType(dict(sorted(given.items()))) if given else NOTHING)
 
 
 @frozen

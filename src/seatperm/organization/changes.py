@@ -288,14 +288,17 @@ class Change:
             for role, until in user.roles.items()
             if until is None and role in roles and roles[role].kind == "system"
         }
+        if not lasting:
+            return False
         by_role, with_settings = evolve(user, roles=lasting, base={}, overrides={}), evolve(user, roles=lasting)
         return self._assigns(by_role, ALL, self.now) and all(
             self._assigns(with_settings, ALL, moment) for moment in self._moments(user)
         )
 
     def _assigns(self, user: User, scope: str, moment: datetime) -> bool:
-        allowed = rules.actions(self.view.catalog, self.record.license, user, moment, USERS, scope)
-        return "assign" in allowed
+        compiled = self.view.compiled
+        row, _ = compiled.row(self.record.license, user, moment)
+        return compiled.allows(row, compiled.slot(USERS, "assign", scope))
 
     def _moments(self, user: User) -> tuple[datetime, ...]:
         """Return the moments from which on a user's personal settings are others than before: now, and each end."""

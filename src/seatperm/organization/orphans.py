@@ -40,6 +40,8 @@ class Reader:
         can't be read closes its resource. What is on a resource that the catalog does not have can't be
         asked for.
         """
+        if not user.overrides and not user.base:
+            return user
         overrides = {
             path: kept if self._fit(path, kept.entry) else Override(self._closing(path), kept.until)
             for path, kept in user.overrides.items()

@@ -93,6 +93,7 @@ class View:
     tables: Tables = field(init=False)
     generation: int = field(init=False, default=0)
     _reader: Reader = field(init=False)
+    _listener: Notifying | None = field(init=False, default=None)
     _changing: dict[str, Timeline] = field(init=False, factory=dict)
     _answered: float = field(init=False)
     _until: float = field(init=False, default=NEVER)
@@ -111,7 +112,9 @@ class View:
         self._reader = Reader(self.vendor.catalog)
         self.compiled = self.vendor
         self.record = self._with_tables(self.stored_record(), {})
-        soon = FIRST if isinstance(self.directory, Notifying) else self.staleness
+        if isinstance(self.directory, Notifying):  # asked once: it takes longer than to ask a store
+            self._listener = self.directory
+        soon = self.staleness if self._listener is None else FIRST
         self._hold(self._answered + min(soon, self.staleness))
 
     @property
@@ -319,7 +322,7 @@ class View:
         return True
 
     def _notified(self) -> int | None:
-        return self.directory.notified(self.id) if isinstance(self.directory, Notifying) else None
+        return None if self._listener is None else self._listener.notified(self.id)
 
     def _hold(self, deadline: float) -> None:
         self.deadline = deadline

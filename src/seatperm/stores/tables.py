@@ -8,10 +8,11 @@ from __future__ import annotations
 import heapq
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import groupby, islice
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from attrs import frozen
@@ -62,6 +63,18 @@ class Dialect:
 # Bases and overrides repeat from user to user: a text that was read lately is not read again.
 _entries = lru_cache(4096)(read_entries)
 _entry = lru_cache(4096)(read_entry)
+
+
+# Of many users, few hold what nobody else holds.
+@lru_cache(4096)
+def _roles(text: str) -> Mapping[str, datetime | None]:
+    return MappingProxyType({role: read_time(until) for role, until in json.loads(text).items()})
+
+
+@lru_cache(4096)
+def _overrides(text: str) -> Mapping[str, Override]:
+    rows = json.loads(text)
+    return MappingProxyType({path: Override(_entry(grants), read_time(until)) for path, grants, until in rows})
 
 
 class TablesReader(ABC):
@@ -244,11 +257,9 @@ def _user(row: Row) -> User:
         type=type,
         state=state,
         locked=locked != 0,
-        roles={role: read_time(text) for role, text in json.loads(roles).items()},
+        roles=_roles(roles),
         base=_entries(base),
-        overrides={
-            resource: Override(_entry(grants), read_time(text)) for resource, grants, text in json.loads(overrides)
-        },
+        overrides=_overrides(overrides),
         staff=staff,
         invitation=None if until is None else PendingInvitation(token, until),
         dismissed=dismissed != 0,

@@ -75,13 +75,22 @@ class TablesChange(TablesReader):
     def __init__(self, url: str, dialect: Dialect) -> None:
         super().__init__(url, dialect)
         self.made: dict[str, int] = {}
+        self._records: dict[str, Organization] = {}
+        self._next: dict[str, int] = {}
+
+    def organization(self, id: str) -> Organization:
+        """Return the organization's record; read once, as nobody else writes meanwhile."""
+        return self._records.get(id) or self._records.setdefault(id, super().organization(id))
 
     def revision(self, organization: str) -> int:
         """Return the revision that this change will make."""
-        if organization not in self.made:
+        known = self.made.get(organization) or self._next.get(organization)
+        if known is None:
             rows = self._select("SELECT revision FROM $.organizations WHERE id = ?", (organization,))
-            return rows[0][0] + 1 if rows else 1
-        return self.made[organization]
+            if not rows:
+                return 1
+            known = self._next[organization] = rows[0][0] + 1
+        return known
 
     def people(self, email_key: str) -> Iterator[tuple[str, User]]:
         """Iterate over all users of that address in every organization."""
@@ -132,13 +141,13 @@ class TablesChange(TablesReader):
             ),
         )
         self.made[record.id] = revision
+        self._records.pop(record.id, None)
 
     def put_user(self, organization: str, user: User, *, email_key: str | None) -> None:
         """Write a user, new or not."""
         self._refuse_taken(organization, user, email_key, user.id)
         revision, invitation = self._touch(organization), user.invitation
-        self._execute(
-            PUT_USER,
+        self._write_user(
             (
                 organization,
                 user.id,
@@ -232,16 +241,23 @@ class TablesChange(TablesReader):
         self._refuse_unknown(organization)
         self._execute('UPDATE $.events SET details = NULL WHERE organization = ? AND "user" = ?', (organization, user))
 
+    def _write_user(self, values: Values) -> None:
+        """Write a user's row, new or not: its columns in the order of `PUT_USER`."""
+        self._execute(PUT_USER, values)
+
     def _touch(self, organization: str) -> int:
         if organization not in self.made:
             revision = self.revision(organization)
             if not self._execute("UPDATE $.organizations SET revision = ? WHERE id = ?", (revision, organization)):
                 raise UnknownOrganization(organization)
             self.made[organization] = revision
+            self._records.pop(organization, None)
         return self.made[organization]
 
     def _refuse_unknown(self, organization: str) -> None:
-        if not self._select("SELECT 1 FROM $.organizations WHERE id = ?", (organization,)):
+        if organization not in self.made and not self._select(
+            "SELECT 1 FROM $.organizations WHERE id = ?", (organization,)
+        ):
             raise UnknownOrganization(organization)
 
     def _refuse_taken(self, organization: str, user: User, email_key: str | None, id: str) -> None:
