@@ -171,9 +171,9 @@ class Session:
             UnknownResource, UnknownAction, NoRelation: as `org.can`.
         """
         seating, clock = self._seating, self._clock
-        tables = self._stood
+        tables = seating.view.tables
         if (
-            tables is seating.view.tables
+            self._stood is tables
             and self._turns == seating.turns
             and self._over is None
             and record is None

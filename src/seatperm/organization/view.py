@@ -93,7 +93,7 @@ class View:
     tables: Tables = field(init=False)
     generation: int = field(init=False, default=0)
     _reader: Reader = field(init=False)
-    _listener: Notifying | None = field(init=False, default=None)
+    _listener: Notifying | None = field(init=False)  # looked for once: that takes longer than to ask a store
     _changing: dict[str, Timeline] = field(init=False, factory=dict)
     _answered: float = field(init=False)
     _until: float = field(init=False, default=NEVER)
@@ -112,10 +112,8 @@ class View:
         self._reader = Reader(self.vendor.catalog)
         self.compiled = self.vendor
         self.record = self._with_tables(self.stored_record(), {})
-        if isinstance(self.directory, Notifying):  # asked once: it takes longer than to ask a store
-            self._listener = self.directory
-        soon = self.staleness if self._listener is None else FIRST
-        self._hold(self._answered + min(soon, self.staleness))
+        self._listener = self.directory if isinstance(self.directory, Notifying) else None
+        self._hold(self._answered + min(self.staleness, inf if self._listener is None else FIRST))
 
     @property
     def catalog(self) -> Catalog:

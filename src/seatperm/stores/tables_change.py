@@ -78,9 +78,10 @@ class TablesChange(TablesReader):
         self._records: dict[str, Organization] = {}
         self._next: dict[str, int] = {}
 
-    def organization(self, id: str) -> Organization:
+    def organization(self, organization: str) -> Organization:
         """Return the organization's record; read once, as nobody else writes meanwhile."""
-        return self._records.get(id) or self._records.setdefault(id, super().organization(id))
+        record = self._records.get(organization)
+        return record or self._records.setdefault(organization, super().organization(organization))
 
     def revision(self, organization: str) -> int:
         """Return the revision that this change will make."""
