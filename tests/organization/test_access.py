@@ -98,6 +98,63 @@ def test_a_relation_tells_how_far_a_record_is(org: Organization, add: AddUser) -
     assert not org.can("nobody", "sales", "view", own)
 
 
+def test_a_check_with_a_record_follows_every_change(org: Organization, add: AddUser) -> None:
+    add("tom", "own_sales")
+    org.relate("sales", lambda user, record, action: "own" if len(user.roles) else "all")
+    for _ in range(2):  # not known yet, and known
+        assert org.can("tom", "sales", "edit", object())
+        assert not org.can("ann", "sales", "edit", object())
+    org.users.assign("tom", "sales_staff")
+    org.users.unassign("tom", "own_sales")
+    assert org.can("tom", "sales", "edit", object()) == org.can("tom", "sales", "edit", scope="own")
+    org.relate("sales", lambda user, record, action: None)
+    assert org.can("tom", "sales", "edit", object()) == org.can("tom", "sales", "edit", scope="all")
+    add("ann", "own_sales")
+    org.relate("sales.invoices", lambda user, record, action: "own")
+    assert org.can("ann", "sales.invoices", "edit", object())
+    assert not org.can("ann", "sales", "edit", object())
+    org.users.dismiss("ann")
+    assert not org.can("ann", "sales.invoices", "edit", object())
+
+
+def test_a_relation_that_changes_what_the_user_holds_is_asked_about_as_it_is_then(
+    org: Organization, add: AddUser
+) -> None:
+    add("tom", "own_sales")
+
+    @org.relate("sales")
+    def takes_away(user: User, record: str, action: str) -> str:
+        if record == "the last":
+            org.users.unassign("tom", "own_sales")
+        return "own"
+
+    assert org.can("tom", "sales", "edit", "one")
+    assert not org.can("tom", "sales", "edit", "the last")
+    assert not org.can("tom", "sales", "edit", scope="own")
+
+
+def test_a_session_answers_as_its_organization_for_who_is_in_memory_and_who_is_not(
+    org: Organization, add: AddUser
+) -> None:
+    add("tom", "own_sales")
+    acting = org.as_user("tom")
+    with org.sign_in("tom", client="host") as by_host, acting.sign_in("tom", client="own") as by_oneself:
+        for session in (by_host, by_oneself):
+            for action in ("view", "edit", "delete"):
+                for _ in range(2):
+                    org._view.rows.clear()
+                    assert session.can("sales", action) == org.can("tom", "sales", action)
+            for wrong in (("sale", "view"), ("sales", "veiw"), (["sales"], "view"), ("sales", None)):
+                with pytest.raises((UnknownResource, UnknownAction)):
+                    session.can(*wrong)
+        org.users.unassign("tom", "own_sales")
+        assert [session.can("sales", "view") for session in (by_host, by_oneself)] == [False, False]
+        org.users.override("tom", "organization.users", "none")
+        for session in (by_host, by_oneself):  # of oneself everybody may know
+            assert not session.can("organization.users", "view")
+            assert not acting.can("tom", "organization.users", "view")
+
+
 def test_a_record_of_what_nothing_relates_is_a_mistake(org: Organization) -> None:
     for user in ("admin", "nobody"):
         with pytest.raises(NoRelation) as missing:
@@ -109,9 +166,11 @@ def test_a_record_of_what_nothing_relates_is_a_mistake(org: Organization) -> Non
 
 def test_a_relation_must_tell_a_known_scope(org: Organization, add: AddUser) -> None:
     add("tom", "sales_staff")
-    org.relate("sales", lambda user, record, action: "mine")
-    with pytest.raises(UnknownScope):
-        org.can("tom", "sales", "view", object())
+    for wrong in ("mine", "", ["own"], 5):
+        org.relate("sales", lambda user, record, action, wrong=wrong: wrong)  # type: ignore[misc]
+        for _ in range(2):  # not known yet, and known
+            with pytest.raises(UnknownScope, match="returned by the function that relates 'sales'"):
+                org.can("tom", "sales", "view", object())
     with pytest.raises(UnknownResource):
         org.relate("sale", lambda user, record, action: None)
 

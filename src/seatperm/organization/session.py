@@ -180,7 +180,8 @@ class Session:
             and on_unavailable == "deny"
             and clock.boot is self._boot
         ):
-            # Nothing but time can have ended it since it was last looked at, and the tables hold for longer.
+            # Nothing but time can have ended it since it was last looked at, and the tables hold for longer. Signed in
+            # through `as_user`, it is one's own, and of oneself everybody may know.
             _, _, rows, slots, _ = tables
             try:
                 byte, answers = slots[action][resource]
@@ -239,7 +240,7 @@ class Session:
         may_wait = now < seating.ask_at and (grace or now - self._looked < view.max_stale)
         if look and (turned or now >= self._look_at) and not may_wait:
             self._look(now, grace)
-        if tables is not None and self._actor is None:
+        if tables is not None:
             self._stands_until = min(tables[1], self._look_at, self._gone)
             self._stood = tables
 
