@@ -186,6 +186,32 @@ class DirectoryConformance(DirectoryHistory):
         assert list(self.store.users(self.organization, email_key=first.email)) == []
         assert list(self.store.users(self.organization, roles=["cashier"])) == []
 
+    def test_any_one_thing_about_a_user_may_be_written_and_taken_back(self) -> None:
+        """Whatever else is as it was, and whoever looks the user up by what is another."""
+        plain = user("ann")
+        self.put(plain)
+        for other in (
+            evolve(plain, email="ann@new.example"),
+            evolve(plain, name="Ann-Marie"),
+            evolve(plain, type="partner"),
+            evolve(plain, state="invited"),
+            evolve(plain, locked=True),
+            evolve(plain, roles={"cashier": NOON}),
+            evolve(plain, base={"sales": (Grant("view"),)}),
+            evolve(plain, overrides={"sales": Override((Grant("none"),))}),
+            evolve(plain, staff="s-1"),
+            evolve(plain, invitation=PendingInvitation("0f" * 32, NOON)),
+            evolve(plain, invitation=PendingInvitation("1f" * 32, NOON)),
+            evolve(plain, dismissed=True),
+            evolve(plain, person="ann-marie"),
+        ):
+            for written in (other, plain):
+                self.put(written)
+                assert self.store.user(self.organization, "ann") == written
+                assert list(self.store.users(self.organization, email_key=written.email)) == [written]
+                with self.store.change() as change:
+                    assert (self.organization, written) in list(change.person(written.person))
+
     def test_who_is_not_there_is_none(self) -> None:
         """A user of another organization is not there either."""
         self.put(user("ann"), organization=self.make())

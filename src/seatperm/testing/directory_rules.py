@@ -92,11 +92,16 @@ class DirectoryRules(DirectoryFixture):
         other = self.make()
         with self.store.change() as change:
             assert change.revision(self.organization) == 2
+            before = change.organization(self.organization)
+            assert before.revision == 1
             change.put_user(self.organization, user("ann"), email_key=None)
+            assert change.organization(self.organization) == evolve(before, revision=2)
             change.put_user(self.organization, user("ben"), email_key=None)
             change.put_organization(Organization(self.organization, License("trade"), revision=77))
             assert self.event(change).revision == 2
-            assert change.organization(self.organization).revision == 2
+            assert change.organization(self.organization) == Organization(
+                self.organization, License("trade"), revision=2
+            )
         assert self.store.revision(self.organization) == 2
         assert self.store.organization(self.organization).revision == 2
         assert self.store.revision(other) == 1
