@@ -8,10 +8,11 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import seatperm
 
-from .measuring import Bar, Row, WrongDecision, growth, rounds
+from .measuring import Bar, Row, WrongDecision, at_each, growth, rounds
 from .subject import LARGE, MEDIUM, NEEDS, SMALL, Check, Size, Subject, build
 
 CALLS = 20_000
@@ -147,21 +148,23 @@ def grown(subjects: Sequence[Subject], short: bool) -> Iterator[Row]:
     """Measure how a check that repeats grows with the organization, the sizes in turn."""
     found = rounds({it.size.name: asking(it.org.can, it.draw(CALLS)[:HOT]) for it in subjects}, 100 if short else 1_000)
     first, last = subjects[0].size.name, subjects[-1].size.name
-    cells = {it.size.name: float(it.size.roles * it.size.resources * it.size.users) for it in subjects}
-    exponent = growth({cells[name]: found.value(name) for name in cells})
+    exponent = growth({it.size.cells: found.value(it.size.name) for it in subjects})
     yield Row(
         PART, f"hot: org.can, from {first} to here", last, found.value(last) * 1e9, "ns", first,
-        found.ratio(last, first), Bar(1.3), f"grows as cells^{exponent:.3f}",
+        found.ratio(last, first), Bar(1.3), f"grows as size^{exponent:.3f}",
     )  # fmt: skip
 
 
 def main(short: bool) -> Iterator[Row]:
     """Measure at every size."""
-    subjects = []
-    for size in (SMALL, MEDIUM) if short else (SMALL, MEDIUM, LARGE):
-        subject = build(size)
-        subjects.append(subject)
-        yield from plain(subject, short)
-        yield from with_more(subject, short)
+    subjects = list[Subject]()
+
+    def measure(size: Size) -> Iterator[Row]:
+        subjects.append(build(size))
+        yield from plain(subjects[-1], short)
+        yield from with_more(subjects[-1], short)
+
+    sizes = (SMALL, MEDIUM) if short else (SMALL, MEDIUM, LARGE)
+    yield from at_each({size.cells: partial(measure, size) for size in sizes})
     yield from memory()
     yield from grown(subjects, short)

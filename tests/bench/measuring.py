@@ -8,11 +8,11 @@ own, as pyperf does, compares them at different hours of that drift.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import log
 from statistics import median
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 
 class WrongDecision(Exception):
@@ -113,3 +113,33 @@ def growth(sizes: Mapping[float, float]) -> float:
     middle = sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points)
     spread = sum((x - middle[0]) ** 2 for x, _ in points)
     return sum((x - middle[0]) * (y - middle[1]) for x, y in points) / spread if spread else 0.0
+
+
+def at_each(sizes: Mapping[float, Callable[[], Iterable[Row]]]) -> Iterator[Row]:
+    """Measure at each size, smallest first; the rows of the last one tell how each grew over all of them.
+
+    Args:
+        sizes: what measures, by what makes the size, such as how many cells a table has.
+    """
+    found: dict[str, dict[float, float]] = {}
+    for size, measure in sizes.items():
+        for row in measure():
+            if row.value:
+                found.setdefault(row.what, {})[size] = row.value
+            fit = found.get(row.what, {})
+            if size == max(sizes) and len(fit) > 1:
+                row = evolve(row, note=f"{row.note} grows as size^{growth(fit):.3f}".strip())
+            yield row
+
+
+def fits(points: Iterable[tuple[str, float, float]]) -> Iterator[str]:
+    """Return a line for each thing that was measured at several numbers of live seats: how it grows with them.
+
+    Args:
+        points: what was measured, how many seats were live, and what it took.
+    """
+    found: dict[str, dict[float, float]] = {}
+    for what, live, value in points:
+        found.setdefault(what, {})[live] = value
+    for what, sizes in found.items():
+        yield f"{what} grows as live^{growth(sizes):.3f}"

@@ -20,13 +20,14 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from types import FrameType
 from typing import Any
 
 from .checks import asking
-from .measuring import Bar, Row, WrongDecision, rounds
-from .subject import LARGE, LEVELS, MEDIUM, NEEDS, SMALL, Check, Subject, build
+from .measuring import Bar, Row, WrongDecision, at_each, rounds
+from .subject import LARGE, LEVELS, MEDIUM, NEEDS, SMALL, Check, Size, Subject, build
 
 PART = "peers"
 ASKED = 200
@@ -333,5 +334,9 @@ def compare(subject: Subject, short: bool) -> Iterator[Row]:
 
 def main(short: bool) -> Iterator[Row]:
     """Compare at every size."""
-    for size in (SMALL,) if short else (SMALL, MEDIUM, LARGE):
+    sizes = (SMALL,) if short else (SMALL, MEDIUM, LARGE)
+
+    def measure(size: Size) -> Iterator[Row]:
         yield from compare(build(size, asked=ASKED), short)
+
+    yield from at_each({size.cells: partial(measure, size) for size in sizes})

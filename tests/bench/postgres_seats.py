@@ -21,6 +21,8 @@ from seatperm.stores.postgres_database import PostgresDatabase
 from seatperm.stores.postgres_sessions import PostgresSessions
 from seatperm.testing.servers.postgres import PostgresServer
 
+from .measuring import fits
+
 LEASE = 1800.0
 LIMIT = 10**9
 PROCESSES = 8
@@ -165,11 +167,14 @@ def report(url: str, short: bool) -> Iterator[str]:
     """Measure, a line of the table at a time."""
     store = PostgresSessions(url)
     yield f"{'live':>8} {'step':>10} {'µs':>8} {'× plain':>8} {'× same':>8}"
+    points = list[tuple[str, float, float]]()
     for live in (10, 1_000) if short else (10, 1_000, 100_000):
         found = alone(store, live, 5 if short else 30, 50)
         for name, micros in found.items():
+            points.append((name, live, micros))
             floor = found["plain again" if name == "refuse" else "plain"]
             yield f"{live:>8,} {name:>10} {micros:>8.0f} {micros / floor:>8.2f} {micros / found['same']:>8.2f}"
+    yield from fits(points)
     yield f"{PROCESSES} processes, calls a second, and × plain"
     rates: dict[str, list[float]] = {}
     for _ in range(1 if short else 5):

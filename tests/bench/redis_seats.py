@@ -26,6 +26,7 @@ from seatperm.stores.redis_script import SHA, run_id
 from seatperm.stores.redis_sessions import RedisSessions, keys
 from seatperm.testing.servers.redis import RedisServer
 
+from .measuring import fits
 from .seats import LEASE, Step, requests, store_steps
 
 KEEP = b"34560000000"
@@ -188,6 +189,8 @@ def main(short: bool, unix: bool = False) -> list[Row]:
             for row in measure(server, live, 10 if short else 60):
                 rows.append(row)
                 print(f"{row.live:>8,} {row.step:>10} {row.floor:>9.1f} {row.store:>9.1f} {row.ratio:>7.2f}")
+        for line in fits((row.step, row.live, row.store) for row in rows):
+            print(line)
         with closing(RedisSessions(server.url)) as store:
             assert isinstance(store.acquire(requests(1)[0]), Seat)
         seconds = 1.0 if short else 5.0

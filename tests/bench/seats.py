@@ -26,6 +26,8 @@ from seatperm.stores.memory_sessions import MemorySessions
 from seatperm.stores.sqlite_file import CACHE_KIB, CHECKPOINT_PAGES
 from seatperm.stores.sqlite_sessions import SQLiteSessions
 
+from .measuring import fits
+
 LEASE = 1800.0
 COLUMNS = (
     "organization TEXT, token_hash TEXT, id TEXT, user_id TEXT, client TEXT, started_at TEXT, expires_at TEXT, ends"
@@ -180,6 +182,8 @@ def main(short: bool) -> list[Row]:
                         f"{row.live:>8,} {row.synchronous:>7} {row.store:>8} {row.step:>10} "
                         f"{row.microseconds:>9.1f} {row.to_plain:>8.2f} {row.to_same:>8.2f}"
                     )
+    for line in fits((f"{it.store} {it.step}, {it.synchronous}", it.live, it.microseconds) for it in rows):
+        print(line)
     return rows
 
 

@@ -29,6 +29,11 @@ class Size:
     resources: int
     users: int
 
+    @property
+    def cells(self) -> float:
+        """How many (role, resource, user) there are."""
+        return float(self.roles * self.resources * self.users)
+
 
 SMALL, MEDIUM = Size("small", 10, 20, 100), Size("medium", 100, 200, 10_000)
 LARGE = Size("large", 1_000, 1_000, 100_000)
