@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import pickle
+import re
 import subprocess
 import sys
 import tokenize
@@ -319,6 +320,12 @@ def test_an_error_tells_what_its_attributes_mean(error: errors.SeatpermError) ->
     """Every piece of evidence is named in the docstring of its class or of the class that keeps it."""
     told = "\n".join(cls.__doc__ or "" for cls in type(error).__mro__ if issubclass(cls, errors.SeatpermError))
     assert [name for name in vars(error) if name not in told] == []
+
+
+def test_no_statement_has_numbered_values() -> None:
+    """Python 3.12.0 to 3.12.3 warn of `?1` where the values are a sequence."""
+    numbered = [path.name for path in SOURCE.rglob("*.py") if re.search(r"\?\d", path.read_text("utf-8"))]
+    assert numbered == []
 
 
 def test_nothing_is_left_to_do() -> None:

@@ -39,9 +39,9 @@ SQLITE: Final = Dialect(
 
 
 KEEP_USER = """
-    UPDATE users SET email = ?4, name = ?6, type = ?7, state = ?8, locked = ?9, dismissed = ?10, staff = ?11,
-        base = ?12, invitation_until = ?14, revision = ?15
-    WHERE organization = ?1 AND id = ?2 AND person = ?3 AND email_key IS ?5 AND invitation_hash IS ?13"""
+    UPDATE users SET email = ?, name = ?, type = ?, state = ?, locked = ?, dismissed = ?, staff = ?, base = ?,
+        invitation_until = ?, revision = ?
+    WHERE organization = ? AND id = ? AND person = ? AND email_key IS ? AND invitation_hash IS ?"""
 """Writes the row of a user who has the same person, address and invitation as before.
 
 SQLite writes anew every index whose columns a statement sets, changed or not: three more pages that go to the disk.
@@ -60,7 +60,9 @@ class SQLiteChange(TablesChange):
         self._connection = None
 
     def _write_user(self, values: Values) -> None:
-        if not self._execute(KEEP_USER, values):
+        organization, id, person, email, email_key, *rest, invitation_hash, invitation_until, revision = values
+        kept = organization, id, person, email_key, invitation_hash
+        if not self._execute(KEEP_USER, (email, *rest, invitation_until, revision, *kept)):
             super()._write_user(values)
 
     def _select(self, sql: str, values: Values = ()) -> list[Row]:

@@ -29,10 +29,10 @@ KEEP = "UPDATE sessions SET token_hash = ?, holds = ?, expires_at = ?, ends = ? 
 TAKE = """
     INSERT OR IGNORE INTO sessions
         (organization, token_hash, id, number, user_id, client, holds, started_at, expires_at, ends)
-    SELECT ?1, ?2, ?3, last_number + 1, ?4, ?5, '[]', ?6, ?7, ?8 FROM seats
-    WHERE organization = ?1 AND boot = ?9 AND sessions < ?10
-        AND NOT EXISTS (SELECT 1 FROM sessions WHERE organization = ?1 AND ends <= ?11)
-        AND NOT EXISTS (SELECT 1 FROM seat_queue WHERE organization = ?1)
+    SELECT organization, ?, ?, last_number + 1, ?, ?, '[]', ?, ?, ? FROM seats
+    WHERE organization = ? AND boot = ? AND sessions < ?
+        AND NOT EXISTS (SELECT 1 FROM sessions WHERE organization = seats.organization AND ends <= ?)
+        AND NOT EXISTS (SELECT 1 FROM seat_queue WHERE organization = seats.organization)
     RETURNING 1
 """
 _LIVE = f"WHERE organization = ? AND token_hash = ? AND ends > ? AND {SAME_BOOT} RETURNING {SEAT}"

@@ -103,7 +103,6 @@ class SQLiteSessions:
             now, wall = self._now(), self._clock.now()
             expires = wall + timedelta(seconds=request.lease)
             return (
-                request.organization,
                 request.token_hash,
                 request.session_id,
                 request.user_id,
@@ -111,6 +110,7 @@ class SQLiteSessions:
                 time_text(wall),
                 time_text(expires),
                 now + micros(request.lease),
+                request.organization,
                 self._clock.boot,
                 request.limit,
                 now,
